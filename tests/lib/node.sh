@@ -1,0 +1,23 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# Run a command as if on a node of its own: private network, mount and uts namespaces with a fresh
+# bpffs and sysfs and empty /run, /etc/cni, /var/lib/cni, so that tests neither see each other nor
+# the machine. All of it goes away with the command.
+# usage: tests/lib/node.sh COMMAND [ARG...]
+set -euo pipefail
+
+if [ "${PODWIRE_NODE_INNER:-}" != 1 ]; then
+    exec env PODWIRE_NODE_INNER=1 unshare --net --mount --uts --propagation private -- "$0" "$@"
+fi
+unset PODWIRE_NODE_INNER
+hostname node-under-test
+mount -t sysfs sysfs /sys 2>/dev/null || true
+for c in /sys/fs/bpf; do mount -t bpf bpf "$c"; done
+mount -t tmpfs -o mode=755 tmpfs /run
+mkdir -p /run/netns /run/lock /etc/cni /var/lib/cni
+mount -t tmpfs -o mode=755 tmpfs /etc/cni
+mount -t tmpfs -o mode=755 tmpfs /var/lib/cni
+mount --make-shared /run
+ip link set lo up
+sysctl -qw net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1 2>/dev/null || true
+exec "$@"
