@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * What the programs and user space share: map keys and values, configuration, events. Fixed-width
+ * types, explicit padding. A change that an older program would misread raises PW_ABI; maps of
+ * different PW_ABI are never shared (they are pinned in a folder that carries the number).
+ */
+#ifndef PW_ABI_PODWIRE_H
+#define PW_ABI_PODWIRE_H
+
+#include <linux/types.h>
+
+#define PW_ABI_ASSERT(cond) _Static_assert(cond, #cond)
+
+#include "bpf/abi/reasons.h"
+
+#define PW_ABI 1
+
+#define PW_MAX_ENDPOINTS 4096 /* interfaces of pods on one node */
+#define PW_MAX_ADDRS 16384    /* addresses of one family on one node */
+#define PW_MAX_UPLINKS 8
+#define PW_MAX_RANGES 16 /* of one family */
+#define PW_SLOT_NONE 0xffffffffU
+
+/* How an endpoint is joined. Numbers are stored in maps: never reused. */
+enum pw_device {
+    PW_DEV_NETKIT = 1, /* layer 3: no MAC, no ARP */
+    PW_DEV_NETKIT_L2 = 2,
+    PW_DEV_VETH = 3,
+    PW_DEV_TAP = 4,
+};
+
+enum pw_ep_flags {
+    PW_EP_L2 = 1 << 0, /* frames carry real MACs; ARP and ND are answered */
+};
+
+/* Value of pw_ip4, pw_ip6 (by address) and pw_endpoints (by ifindex of the host end). */
+struct pw_ep {
+    __u32 ifindex; /* host end, in the node's network namespace */
+    __u32 slot;    /* index into pw_counters, unique among live endpoints */
+    __u32 mtu;     /* bytes at layer 3 */
+    __u16 device;  /* enum pw_device */
+    __u16 flags;   /* enum pw_ep_flags */
+    __u8 mac[6];   /* the pod's; zero for layer 3 devices */
+    __u8 host_mac[6];
+    __u32 pad;
+};
+PW_ABI_ASSERT(sizeof(struct pw_ep) == 32);
+
+struct pw_ip6 {
+    __be32 w[4];
+};
+
+struct pw_range4 {
+    __be32 addr, mask;
+};
+
+struct pw_range6 {
+    __be32 addr[4], mask[4];
+};
+
+enum pw_conf_flags {
+    PW_CONF_REDIRECT = 1 << 0,      /* off: every packet goes to the stack, checks stay */
+    PW_CONF_ASK_CT = 1 << 1,        /* ask conntrack whether the flow is translated */
+    PW_CONF_WIRE = 1 << 2,          /* pods may leave by redirect: no xfrm, no odd rules */
+    PW_CONF_CHECK_REVERSE = 1 << 3, /* some native range is reached by a device without our
+                                       program: from the wire, look up the reply's way first */
+};
+
+/* pw_conf[0]. Changes at run time; everything that never changes is a constant of the program. */
+struct pw_conf {
+    __u32 flags;       /* enum pw_conf_flags */
+    __u32 mark;        /* or-ed into the mark of a packet that conntrack must not see */
+    __u64 trace_until; /* CLOCK_MONOTONIC ns: drop events are written until then */
+    __u32 n_uplinks, n_native4, n_native6, pad;
+    __u32 uplinks[PW_MAX_UPLINKS]; /* ifindexes that carry pw_from_uplink */
+    /* Native ranges: destinations that are not masqueraded, so that a flow between a pod and such
+     * an address keeps both addresses. Only these flows may take the fast path over the wire. */
+    struct pw_range4 native4[PW_MAX_RANGES];
+    struct pw_range6 native6[PW_MAX_RANGES];
+};
+PW_ABI_ASSERT(sizeof(struct pw_conf) == 32 + 32 + 128 + 512);
+
+struct pw_count {
+    __u64 packets, bytes;
+};
+
+/* pw_counters[slot], per CPU: what was redirected. What was not is in pw_reasons. */
+struct pw_counters {
+    struct pw_count from_pod; /* redirected, sent by this endpoint */
+    struct pw_count to_pod;   /* redirected, delivered to this endpoint */
+};
+
+enum pw_direction {
+    PW_FROM_POD = 0,
+    PW_TO_POD = 1,
+};
+
+/* Key of pw_reasons (per CPU; value struct pw_count). */
+struct pw_reason_key {
+    __u32 slot;   /* or PW_SLOT_NONE */
+    __u16 reason; /* enum pw_reason */
+    __u16 dir;    /* enum pw_direction */
+};
+
+#define PW_EVENT_BYTES 96
+
+/* Record in pw_events, written for a dropped packet while someone follows. */
+struct pw_event {
+    __u64 ktime; /* ns */
+    __u32 ifindex;
+    __u32 slot;
+    __u16 reason;
+    __u16 dir;
+    __u32 len; /* of the packet */
+    __u16 copied;
+    __u16 pad[3];
+    __u8 head[PW_EVENT_BYTES]; /* first bytes, from the Ethernet header */
+};
+PW_ABI_ASSERT(sizeof(struct pw_event) == 32 + PW_EVENT_BYTES);
+
+/* How a packet is carried on: what pw_explain answers and the path tests ask for. */
+enum pw_via {
+    PW_VIA_STACK = 0,
+    PW_VIA_DROP = 1,
+    PW_VIA_PEER = 2,     /* bpf_redirect_peer */
+    PW_VIA_REDIRECT = 3, /* bpf_redirect */
+    PW_VIA_NEIGH = 4,    /* bpf_redirect_neigh */
+    PW_VIA_REPLY = 5,    /* answered in the program (ARP, ND) and sent back */
+};
+
+/*
+ * pw_explain_*: run with BPF_PROG_TEST_RUN on a packet; decides as the real program would, counts
+ * nothing, sends nothing, and leaves the answer in __sk_buff::cb of the output context.
+ */
+enum pw_explain_cb {
+    PW_CB_VIA = 0,     /* enum pw_via */
+    PW_CB_REASON = 1,  /* enum pw_reason */
+    PW_CB_IFINDEX = 2, /* device the packet leaves by, 0 when by the stack */
+    PW_CB_MARKED = 3,  /* 1 when conntrack is told not to track the packet */
+};
+
+#endif

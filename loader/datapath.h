@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The datapath as user space sees it: programs and maps loaded once per boot and version, pinned
+ * under PW_PIN_DIR; endpoints registered in them.
+ *
+ * Lifetimes. Everything that carries packets is pinned and outlives any process: the links
+ * (links/NAME), the programs (progs/BUILD-ID/NAME, `current` names the one in use) and the maps
+ * (maps-ABI/NAME). A handle (struct pw_dp) only holds file descriptors; closing it, or being
+ * killed, changes nothing. pw_dp_ep_del removes an endpoint's links and entries, pw_dp_unload all.
+ */
+#ifndef PW_LOADER_DATAPATH_H
+#define PW_LOADER_DATAPATH_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "bpf/abi/podwire.h"
+#include "loader/base/addr.h"
+#include "loader/base/err.h"
+
+#define PW_PIN_DIR "/sys/fs/bpf/podwire"
+#define PW_RUN_DIR "/run/podwire"
+/* Host ends of all devices begin with this, so that one firewall rule can name them. */
+#define PW_IF_PREFIX "pw-"
+
+struct pw_dp;
+
+/* What the operator says of the node as a whole. Plain value, no ownership. */
+struct pw_node_conf {
+    char uplinks[PW_MAX_UPLINKS][16];         /* empty: found by the default routes */
+    struct pw_addr native[2 * PW_MAX_RANGES]; /* cluster's ranges: not masqueraded */
+    size_t n_native;
+    struct pw_addr pods[2 * PW_MAX_RANGES]; /* this node's own pod ranges, when known */
+    size_t n_pods;
+    bool masquerade;     /* pods' packets to anywhere else; default on */
+    bool ask_conntrack;  /* default on */
+    bool forward_accept; /* add accept rules for PW_IF_PREFIX where FORWARD drops; default off */
+    uint32_t mark;       /* default PW_MARK_DEFAULT */
+};
+#define PW_MARK_DEFAULT 0x1000U
+void pw_node_conf_default(struct pw_node_conf *conf);
+
+/* An endpoint: one interface of one pod. The caller owns the arrays. */
+struct pw_endpoint {
+    uint32_t ifindex; /* host end */
+    char ifname[16];
+    enum pw_device device;
+    uint32_t mtu;
+    uint8_t mac[6]; /* pod's; zero for PW_DEV_NETKIT */
+    uint8_t host_mac[6];
+    const struct pw_addr *addrs;
+    size_t n_addrs;
+};
+
+/*
+ * Open the pinned datapath; when nothing is pinned yet, load and pin it first (under a lock, so
+ * that concurrent first callers load once) and apply `conf`. With `conf` NULL nothing is loaded:
+ * -ENOENT when there is no datapath. -EPROTO when the one that is there has another PW_ABI.
+ * The caller closes the handle.
+ */
+int pw_dp_open(struct pw_dp **out, const struct pw_node_conf *conf, struct pw_err *err);
+void pw_dp_close(struct pw_dp *dp);
+static inline void pw_dp_closep(struct pw_dp **dp)
+{
+    pw_dp_close(*dp);
+    *dp = NULL;
+}
+
+/*
+ * Register an endpoint: claim a counter slot, write its entries, attach and pin its programs. The
+ * host end exists and is down (netkit: with policy blackhole); the caller brings it up afterwards.
+ * Undone on failure. Registering the same interface again repairs what is missing.
+ */
+int pw_dp_ep_add(struct pw_dp *dp, const struct pw_endpoint *ep, struct pw_err *err);
+
+/* Remove all of an endpoint, also when part of it, or the device, is gone already. `ifindex` may
+ * be 0 when unknown. Entries of `addrs` are removed only where they still belong to the endpoint.
+ */
+int pw_dp_ep_del(struct pw_dp *dp, const char *ifname, uint32_t ifindex,
+                 const struct pw_addr *addrs, size_t n_addrs, struct pw_err *err);
+
+/* Whether entries and links of the endpoint are as pw_dp_ep_add leaves them; -ESTALE and what
+ * differs when not. */
+int pw_dp_ep_check(struct pw_dp *dp, const struct pw_endpoint *ep, struct pw_err *err);
+
+/* Remove entries, slots and pins whose device no longer exists. `removed` (may be NULL) is how
+ * many. */
+int pw_dp_sweep(struct pw_dp *dp, size_t *removed, struct pw_err *err);
+
+/*
+ * Bring node-wide state in line with `conf`: programs on the uplinks, native ranges, the nftables
+ * table, forwarding. Cheap when nothing changed (ADD calls it every time).
+ */
+int pw_node_sync(struct pw_dp *dp, const struct pw_node_conf *conf, struct pw_err *err);
+
+/* Something that keeps the node from taking pods (fatal) or makes it slower or unsafe. */
+struct pw_problem {
+    bool fatal;
+    char text[256];   /* what is wrong, one sentence */
+    char remedy[256]; /* what to do */
+};
+/* Fill at most `max`; returns how many there are. Needs no loaded datapath. */
+size_t pw_node_problems(const struct pw_node_conf *conf, struct pw_problem *out, size_t max);
+
+/* What the running kernel can do, found by doing it (creating and reading back), never by version;
+ * kept in PW_RUN_DIR per boot. */
+struct pw_features {
+    bool tcx, netkit, netkit_scrub, netkit_room, redirect_peer, ct_lookup;
+};
+int pw_features_get(struct pw_features *out, struct pw_err *err);
+
+#endif
