@@ -1,0 +1,24 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# Every pair of places that must reach each other, both ways, TCP, UDP and ICMP, IPv4 and IPv6,
+# with redirection on and off: who the far end sees, and the hop limit with which a packet arrives,
+# are the same.
+# pw-test: timeout=300
+. "$(dirname "$0")/../lib/tap.sh"
+. "$TOP/tests/lib/topo.sh"
+. "$TOP/tests/netns/places.sh"
+
+topo_up
+for DEVICE in $(test_devices); do
+    pod_add pod1
+    pod_add pod2
+    places >"$TMP/specs"
+    for mode in on off; do
+        ok "$DEVICE: redirection $mode" redirect $mode
+        flows "$DEVICE, $mode: " <"$TMP/specs"
+    done
+    is "$DEVICE: nothing is INVALID between native addresses" "$(invalid)" 0
+    redirect on
+    pod_del pod1
+    pod_del pod2
+done
