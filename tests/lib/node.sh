@@ -12,7 +12,13 @@ if [ "${PODWIRE_NODE_INNER:-}" != 1 ]; then
 fi
 unset PODWIRE_NODE_INNER
 hostname node-under-test
+# A fresh sysfs shows this network namespace's devices; the control groups under it are kept, for
+# container runtimes.
+groups=$(mktemp -d)
+mount --rbind /sys/fs/cgroup "$groups" 2>/dev/null || true
 mount -t sysfs sysfs /sys 2>/dev/null || true
+mount --move "$groups" /sys/fs/cgroup 2>/dev/null || true
+rmdir "$groups" 2>/dev/null || true
 for c in /sys/fs/bpf; do mount -t bpf bpf "$c"; done
 mount -t tmpfs -o mode=755 tmpfs /run
 mkdir -p /run/netns /run/lock /etc/cni /var/lib/cni
