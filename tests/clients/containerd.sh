@@ -9,7 +9,7 @@ like "containerd $CTD_VERSION runs" "$(cri Version </dev/null)" "runtime_version
 
 nok "NetworkReady is false without a network" network_ready
 conflist "$ALL_VERSIONS" podnet "$PORTMAP" "$MAYBE" | put_conf "$CONFDIR/10-podnet.conflist"
-must ok "NetworkReady is true soon after a list is renamed into place" wait_for 20 network_ready
+must ok "NetworkReady is true soon after a list is renamed inside the folder" wait_for 20 network_ready
 
 # The first pod makes what a node keeps (tables, maps, portmap's chains); later pods must leave nothing.
 ip addr add 192.0.2.1/32 dev lo
