@@ -43,7 +43,7 @@ $(BUILD)/tests/%.bpf.o: tests/%.bpf.c
 $(BUILD)/tests/%.skel.h: $(BUILD)/tests/%.bpf.o
 	$(Q)$(BPFTOOL) gen skeleton $< name pw_test_$(notdir $*) > $@
 
-$(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/*/*.c)): | $(TEST_SKEL)
+$(patsubst %.c,$(BUILD)/%.o,$(filter-out %.bpf.c,$(wildcard tests/*/*.c))): | $(TEST_SKEL)
 
 include $(wildcard tests/*/*.mk)
 

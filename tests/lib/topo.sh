@@ -99,8 +99,8 @@ table inet kube {
     counter other_invalid { }
     chain forward {
         type filter hook forward priority 0; policy accept;
-        ct state invalid ip saddr 10.0.0.0/8 ip daddr 10.0.0.0/8 counter name native_invalid drop
-        ct state invalid ip6 saddr fd00::/8 ip6 daddr fd00::/8 counter name native_invalid drop
+        ct state invalid ip saddr 10.0.0.0/12 ip daddr 10.0.0.0/12 counter name native_invalid drop
+        ct state invalid ip6 saddr fd00::/16 ip6 daddr fd00::/16 counter name native_invalid drop
         ct state invalid counter name other_invalid drop
         ct state established,related accept
     }
@@ -147,7 +147,7 @@ pod_conf() { # [JQ]: the conflist for a pod of kind $DEVICE
         return
     fi
     jq -n --arg device "$DEVICE" '{cniVersion: "1.1.0", name: "podwire", plugins: [{
-        type: "podwire", device: $device, nativeRanges: ["10.0.0.0/8", "fd00::/8"],
+        type: "podwire", device: $device, nativeRanges: ["10.0.0.0/12", "fd00::/16"],
         ipam: {type: "podwire", ranges: [[{subnet: "10.1.0.0/24"}], [{subnet: "fd00:1::/64"}]],
                routes: [{dst: "0.0.0.0/0"}, {dst: "::/0"}]},
         capabilities: {mac: true, ips: true, ipRanges: true}}]} | '"${1:-.}"
@@ -182,8 +182,8 @@ delete table inet refmasq
 table inet refmasq {
     chain post {
         type nat hook postrouting priority 100;
-        ip saddr 10.1.0.0/24 ip daddr != 10.0.0.0/8 oifname "up*" masquerade
-        ip6 saddr fd00:1::/64 ip6 daddr != fd00::/8 oifname "up*" masquerade
+        ip saddr 10.1.0.0/24 ip daddr != 10.0.0.0/12 oifname "up*" masquerade
+        ip6 saddr fd00:1::/64 ip6 daddr != fd00::/16 oifname "up*" masquerade
     }
 }
 EOR
@@ -195,7 +195,7 @@ flows() { # PREFIX [pwt options] <SPECS
     local prefix=$1 verdict name rest seen=0
     shift
     "$PWT" "$@" >"$TMP/flows" 2>"$TMP/flows.err" || true
-    while read -r verdict name rest; do
+    while IFS=$'\t' read -r verdict name rest; do
         seen=$((seen + 1))
         if [ "$verdict" = ok ]; then
             tap_result 0 "$prefix$name"

@@ -20,7 +20,7 @@ enum tr_proto {
 };
 
 struct tr_spec {
-    char name[64];
+    char name[96];
     enum tr_proto proto;
     char from[32], to[32]; /* namespaces of client and server */
     union nsx_addr dst;    /* where the client sends */
@@ -35,7 +35,7 @@ struct tr_spec {
 };
 
 /*
- * Parse "tcp NAME from=NS to=NS dst=ADDR port=N [at=ADDR] [atport=N] [src=ADDR] [sport=N]
+ * Parse "tcp "NAME" from=NS to=NS dst=ADDR port=N [at=ADDR] [atport=N] [src=ADDR] [sport=N]
  * [peer=ADDR] [ttl=N] [size=N] [df=N] [amount=N] [fails=1]". False and a message in `why` (128
  * bytes).
  */

@@ -57,7 +57,8 @@ bool tr_parse(struct tr_spec *out, const char *line, char *why)
     }
     s.proto = *word == 't' ? TR_TCP : *word == 'u' ? TR_UDP : TR_ICMP;
     s.amount = s.proto == TR_TCP ? 256 * 1024 : 16;
-    word = strtok_r(NULL, " \t\n", &save);
+    save += strspn(save, " \t");
+    word = *save == '"' ? strtok_r(save + 1, "\"\n", &save) : strtok_r(NULL, " \t\n", &save);
     snprintf(s.name, sizeof(s.name), "%s", word ? word : "?");
     while ((word = strtok_r(NULL, " \t\n", &save))) {
         char *eq = strchr(word, '=');

@@ -4,7 +4,8 @@
  * usage: pwt [-s STEP]... [-n ROUNDS] [-w WINDOW] < FLOWS
  *   FLOWS   one a line, see tr_parse; empty lines and # comments are left out
  *   -s      shell command to run under the traffic; -n runs the list of them that many times
- * Prints a line per flow: "ok NAME peer=.. ttl=.. mtu=.. moved=.." or "FAIL NAME why".
+ * Prints a line per flow, fields parted by tabs: "ok NAME peer=.. ttl=.. mtu=.. moved=.." or
+ * "FAIL NAME why".
  * Exit code: 0 all as wanted, 1 not, 2 wrong usage.
  */
 #include <stdio.h>
@@ -52,9 +53,9 @@ int main(int argc, char **argv)
     for (unsigned i = 0; i < n; i++) {
         const struct tr_flow *f = &flows[i];
         if (!f->ok)
-            printf("FAIL %s %s\n", f->spec.name, f->why);
+            printf("FAIL\t%s\t%s\n", f->spec.name, f->why);
         else
-            printf("ok %s peer=%s ttl=%u mtu=%u moved=%llu %s\n", f->spec.name,
+            printf("ok\t%s\tpeer=%s ttl=%u mtu=%u moved=%llu %s\n", f->spec.name,
                    f->seen.sa.sa_family ? nsx_text(&f->seen) : "-", f->seen_ttl, f->mtu,
                    (unsigned long long)f->moved, f->why);
     }
