@@ -59,26 +59,40 @@ struct pw_range6 {
 };
 
 enum pw_conf_flags {
-    PW_CONF_REDIRECT = 1 << 0,      /* off: every packet goes to the stack, checks stay */
-    PW_CONF_ASK_CT = 1 << 1,        /* ask conntrack whether the flow is translated */
-    PW_CONF_WIRE = 1 << 2,          /* pods may leave by redirect: no xfrm, no odd rules */
-    PW_CONF_CHECK_REVERSE = 1 << 3, /* some native range is reached by a device without our
-                                       program: from the wire, look up the reply's way first */
+    PW_CONF_REDIRECT = 1 << 0, /* off: every packet goes to the stack, checks stay */
+    PW_CONF_ASK_CT = 1 << 1,   /* ask conntrack whether the flow is translated */
+    PW_CONF_WIRE = 1 << 2,     /* pods may leave by redirect: no xfrm, no odd rules */
 };
 
-/* pw_conf[0]. Changes at run time; everything that never changes is a constant of the program. */
+/*
+ * What changes at run time; everything that never changes is a constant of the program. It is the
+ * one value (key 0) of the map PW_CONF_MAP, a data section of the object, so that a program reads it
+ * without a lookup.
+ */
+#define PW_CONF_MAP ".data.pw_conf"
+
 struct pw_conf {
     __u32 flags;       /* enum pw_conf_flags */
     __u32 mark;        /* or-ed into the mark of a packet that conntrack must not see */
     __u64 trace_until; /* CLOCK_MONOTONIC ns: drop events are written until then */
-    __u32 n_uplinks, n_native4, n_native6, pad;
+    /*
+     * Programs remember for a few milliseconds where packets between two addresses go, for as long
+     * as this number stays the same. Whoever changes anything below, or removes or moves an address
+     * or an endpoint, writes another number here afterwards (a random one will do) where the change
+     * must hold at once; otherwise it holds after at most 20 ms.
+     */
+    __u32 generation;
+    __u32 n_uplinks, n_native4, n_native6, n_except4, n_except6;
     __u32 uplinks[PW_MAX_UPLINKS]; /* ifindexes that carry pw_from_uplink */
     /* Native ranges: destinations that are not masqueraded, so that a flow between a pod and such
      * an address keeps both addresses. Only these flows may take the fast path over the wire. */
     struct pw_range4 native4[PW_MAX_RANGES];
     struct pw_range6 native6[PW_MAX_RANGES];
+    /* Parts of them that the stack must always see: ranges of Service addresses, say. */
+    struct pw_range4 except4[PW_MAX_RANGES];
+    struct pw_range6 except6[PW_MAX_RANGES];
 };
-PW_ABI_ASSERT(sizeof(struct pw_conf) == 32 + 32 + 128 + 512);
+PW_ABI_ASSERT(sizeof(struct pw_conf) == 40 + 32 + 2 * (128 + 512));
 
 struct pw_count {
     __u64 packets, bytes;

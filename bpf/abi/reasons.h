@@ -47,7 +47,10 @@
     X(77, NOT_UPLINK, STACK, "leaves by a device that carries no program of ours") \
     X(78, POLICY_ROUTING, STACK, "node has xfrm policies or routing rules to be honoured") \
     X(79, NOT_FOR_US, STACK, "not addressed to this host at layer 2") \
-    X(80, SELF, STACK, "from an endpoint to itself")
+    X(80, SELF, STACK, "from an endpoint to itself") \
+    X(81, SOURCE_LOCAL, STACK, "from the wire with the address of an endpoint of this node") \
+    X(82, ICMP_UNRELATED, STACK, "ICMP error about no flow of the fast path") \
+    X(83, NEIGHBOUR, STACK, "ARP or neighbour discovery answer to the node")
 /* clang-format on */
 
 enum pw_reason {

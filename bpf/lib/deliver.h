@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* Carry out a verdict: the only place where a packet is rewritten and sent on its way. */
+#ifndef PW_BPF_DELIVER_H
+#define PW_BPF_DELIVER_H
+
+#include "bpf/lib/decide.h"
+#include "bpf/lib/metrics.h"
+
+/* Verdicts of tcx and netkit (NETKIT_NEXT, NETKIT_DROP) have the same numbers. */
+#define PW_NEXT TCX_NEXT
+#define PW_DROP TCX_DROP
+
+/* One hop further: TTL and MACs. Pointers are derived anew: the decision may have moved data. */
+static __always_inline bool pw_rewrite(struct __sk_buff *skb, const struct pw_path *p,
+                                       enum pw_hook hook, __be16 family)
+{
+    void *data = pw_data(skb), *end = pw_data_end(skb);
+
+    if (family == bpf_htons(ETH_P_IP)) {
+        struct iphdr *ip = data + PW_ETH;
+        if ((void *)(ip + 1) > end)
+            return false;
+        __u32 sum = ip->check + bpf_htons(0x0100); /* RFC 1141 */
+        ip->check = sum + (sum >= 0xffff);
+        ip->ttl--;
+    } else {
+        struct ipv6hdr *ip = data + PW_ETH;
+        if ((void *)(ip + 1) > end)
+            return false;
+        ip->hop_limit--;
+        /* A device that gave us the sum of the whole packet gave it with the old hop limit. IPv4
+         * needs no such thing: its header sums up to the same. */
+        if (hook != PW_HOOK_NETKIT)
+            bpf_csum_update(skb, ~(__u32)bpf_htons(1));
+    }
+    __builtin_memcpy(data, p->macs, sizeof(p->macs));
+    return true;
+}
+
+static __always_inline int pw_send(struct __sk_buff *skb, enum pw_hook hook, struct pw_path *p)
+{
+    __u8 kind = p->kind;
+
+    if (likely(kind == PW_PATH_LOCAL || kind == PW_PATH_TAP)) {
+        /* Marks do not cross into another namespace by the stack, and so not by us. */
+        if (unlikely(skb->mark))
+            skb->mark = 0;
+        if (hook == PW_HOOK_NETKIT || kind == PW_PATH_TAP)
+            return bpf_redirect(p->ifindex, 0);
+        return bpf_redirect_peer(p->ifindex, 0);
+    }
+    if (unlikely(skb->mark))
+        skb->mark = 0;
+    if (likely(kind == PW_PATH_WIRE))
+        return bpf_redirect(p->ifindex, 0);
+    if (kind == PW_PATH_FRESH)
+        p->kind = PW_PATH_WIRE;
+    return bpf_redirect_neigh(p->ifindex, &p->hop, sizeof(p->hop), 0);
+}
+
+/* Not redirected: count (`quiet`: only drops), set or clear our mark. */
+static __noinline int pw_leave(struct __sk_buff *skb, __u32 slot, __u32 reason_dir_marked)
+{
+    __u32 reason = reason_dir_marked & 0xffff, dir = reason_dir_marked >> 16 & 1;
+    bool marked = reason_dir_marked >> 17 & 1, quiet = reason_dir_marked >> 18 & 1;
+
+    if (reason == PW_NOT_OURS)
+        return PW_NEXT;
+    if (reason == PW_ANSWERED)
+        return bpf_redirect(skb->ifindex, 0);
+    if (slot == PW_SLOT_NONE && dir == PW_FROM_POD) {
+        struct pw_ep *ep = pw_ep_by_ifindex(skb->ifindex);
+        if (ep)
+            slot = ep->slot;
+    }
+    if (!quiet || pw_is_drop(reason))
+        pw_count_reason(skb, slot, reason, dir);
+    if (pw_is_drop(reason))
+        return PW_DROP;
+
+    /* A pod has no say in the mark (its own programs can forge one by bpf_redirect_peer); programs
+     * before us on an uplink have. */
+    __u32 mark = dir == PW_FROM_POD ? 0 : skb->mark & ~pw_conf.mark;
+    if (marked)
+        mark |= pw_conf.mark;
+    if (skb->mark != mark)
+        skb->mark = mark;
+    return PW_NEXT;
+}
+
+static __always_inline int pw_act(struct __sk_buff *skb, enum pw_hook hook, bool quiet)
+{
+    struct pw_verdict v = {};
+    __be16 family;
+
+    pw_decide(skb, hook, &v, &family);
+    if (unlikely(v.reason)) {
+        __u32 dir = hook == PW_HOOK_UPLINK ? PW_TO_POD : PW_FROM_POD, slot = PW_SLOT_NONE;
+        if (v.path)
+            slot = hook == PW_HOOK_UPLINK ? v.path->slot_to : v.path->slot_from;
+        return pw_leave(skb, slot,
+                        v.reason | dir << 16 | (__u32)v.marked << 17 | (__u32)quiet << 18);
+    }
+    struct pw_path *p = v.path;
+    if (!p || !pw_rewrite(skb, p, hook, family))
+        return PW_DROP;
+    __u32 len = skb->len;
+    if (hook != PW_HOOK_UPLINK)
+        pw_count_from(p->slot_from, len);
+    pw_count_to(p->slot_to, len);
+    return pw_send(skb, hook, p);
+}
+
+/* Tell the decision instead of carrying it out. */
+static __always_inline int pw_explain(struct __sk_buff *skb, enum pw_hook hook)
+{
+    struct pw_ep *ep = pw_ep_by_ifindex(skb->ifindex);
+    bool netkit = ep && (ep->device == PW_DEV_NETKIT || ep->device == PW_DEV_NETKIT_L2);
+    struct pw_verdict v = {};
+    __be16 family;
+    __u32 via = PW_VIA_STACK, ifindex = 0;
+
+    pw_decide(skb, hook, &v, &family);
+    if (v.reason == PW_ANSWERED) {
+        via = PW_VIA_REPLY;
+        ifindex = skb->ifindex;
+        v.reason = 0;
+    } else if (v.reason == PW_NOT_OURS) {
+        v.reason = 0;
+    } else if (v.reason) {
+        via = pw_is_drop(v.reason) ? PW_VIA_DROP : PW_VIA_STACK;
+    } else if (v.path) {
+        __u8 kind = v.path->kind;
+        ifindex = v.path->ifindex;
+        if (kind == PW_PATH_NEIGH)
+            via = PW_VIA_NEIGH;
+        else
+            via = kind == PW_PATH_LOCAL && !netkit ? PW_VIA_PEER : PW_VIA_REDIRECT;
+    }
+    skb->cb[PW_CB_VIA] = via;
+    skb->cb[PW_CB_REASON] = v.reason;
+    skb->cb[PW_CB_IFINDEX] = ifindex;
+    skb->cb[PW_CB_MARKED] = via == PW_VIA_STACK && v.marked;
+    return PW_NEXT;
+}
+
+#endif

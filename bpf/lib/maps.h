@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* Maps shared with user space (bpf/abi/podwire.h says what is in them). */
+#ifndef PW_BPF_MAPS_H
+#define PW_BPF_MAPS_H
+
+#include "bpf/abi/podwire.h"
+#include "bpf/lib/kernel.h"
+
+/* A variable instead of a map: read without a lookup. Zero until user space has written it, and
+ * with flags of zero everything is left to the stack. */
+struct pw_conf pw_conf SEC(PW_CONF_MAP) = {};
+
+struct {
+    __uint(type, BPF_MAP_TYPE_HASH);
+    __uint(max_entries, PW_MAX_ADDRS);
+    __uint(map_flags, BPF_F_NO_PREALLOC);
+    __type(key, __be32);
+    __type(value, struct pw_ep);
+} pw_ip4 SEC(".maps");
+
+struct {
+    __uint(type, BPF_MAP_TYPE_HASH);
+    __uint(max_entries, PW_MAX_ADDRS);
+    __uint(map_flags, BPF_F_NO_PREALLOC);
+    __type(key, struct pw_ip6);
+    __type(value, struct pw_ep);
+} pw_ip6 SEC(".maps");
+
+struct {
+    __uint(type, BPF_MAP_TYPE_HASH);
+    __uint(max_entries, PW_MAX_ENDPOINTS);
+    __uint(map_flags, BPF_F_NO_PREALLOC);
+    __type(key, __u32);
+    __type(value, struct pw_ep);
+} pw_endpoints SEC(".maps");
+
+/* Only user space uses it. */
+struct {
+    __uint(type, BPF_MAP_TYPE_HASH);
+    __uint(max_entries, PW_MAX_ENDPOINTS);
+    __uint(map_flags, BPF_F_NO_PREALLOC);
+    __type(key, __u32);
+    __type(value, __u32);
+} pw_slots SEC(".maps");
+
+struct {
+    __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+    __uint(max_entries, PW_MAX_ENDPOINTS);
+    __type(key, __u32);
+    __type(value, struct pw_counters);
+} pw_counters SEC(".maps");
+
+struct {
+    __uint(type, BPF_MAP_TYPE_PERCPU_HASH);
+    __uint(max_entries, 16 * PW_MAX_ENDPOINTS);
+    __uint(map_flags, BPF_F_NO_PREALLOC);
+    __type(key, struct pw_reason_key);
+    __type(value, struct pw_count);
+} pw_reasons SEC(".maps");
+
+struct {
+    __uint(type, BPF_MAP_TYPE_RINGBUF);
+    __uint(max_entries, 1 << 18);
+} pw_events SEC(".maps");
+
+#endif

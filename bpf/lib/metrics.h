@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* Counters and drop events. Bytes are those of the frame, as the devices count them. */
+#ifndef PW_BPF_METRICS_H
+#define PW_BPF_METRICS_H
+
+#include "bpf/lib/maps.h"
+
+/* A slot that is none (PW_SLOT_NONE) is beyond the array: the lookup fails, nothing is counted. */
+static __always_inline void pw_count_from(__u32 slot, __u32 len)
+{
+    struct pw_counters *c = bpf_map_lookup_elem(&pw_counters, &slot);
+    if (likely(c)) {
+        c->from_pod.packets++;
+        c->from_pod.bytes += len;
+    }
+}
+
+static __always_inline void pw_count_to(__u32 slot, __u32 len)
+{
+    struct pw_counters *c = bpf_map_lookup_elem(&pw_counters, &slot);
+    if (c) {
+        c->to_pod.packets++;
+        c->to_pod.bytes += len;
+    }
+}
+
+static __always_inline void pw_event(struct __sk_buff *skb, __u32 slot, __u32 reason, __u32 dir)
+{
+    struct pw_event *ev = bpf_ringbuf_reserve(&pw_events, sizeof(*ev), 0);
+    if (!ev)
+        return;
+    __u32 n = skb->len;
+    if (n > PW_EVENT_BYTES)
+        n = PW_EVENT_BYTES;
+    ev->ktime = bpf_ktime_get_ns();
+    ev->ifindex = skb->ifindex;
+    ev->slot = slot;
+    ev->reason = reason;
+    ev->dir = dir;
+    ev->len = skb->len;
+    __builtin_memset(ev->pad, 0, sizeof(ev->pad));
+    __builtin_memset(ev->head, 0, sizeof(ev->head));
+    /* n of 0 is not to be had (a frame has at least its Ethernet header), but must be excluded. */
+    if (n - 1 < PW_EVENT_BYTES && bpf_skb_load_bytes(skb, 0, ev->head, n) == 0)
+        ev->copied = n;
+    else
+        ev->copied = 0;
+    bpf_ringbuf_submit(ev, 0);
+}
+
+/* Whether `reason` means that the packet is dropped: the numbers below 64. */
+static __always_inline bool pw_is_drop(__u32 reason)
+{
+    return reason < 64;
+}
+#define PW_REASON_KIND_DROP(num) _Static_assert((num) < 64, "drop reasons are below 64");
+#define PW_REASON_KIND_STACK(num) _Static_assert((num) >= 64, "stack reasons are 64 and above");
+#define PW_REASON_KIND(num, name, kind, text) PW_REASON_KIND_##kind(num)
+PW_REASONS(PW_REASON_KIND)
+
+/* Count a packet that was not redirected; tell of it when it is dropped and someone follows. */
+static __noinline int pw_count_reason(struct __sk_buff *skb, __u32 slot, __u32 reason, __u32 dir)
+{
+    struct pw_reason_key key = {.slot = slot, .reason = reason, .dir = dir};
+    struct pw_count *c = bpf_map_lookup_elem(&pw_reasons, &key);
+    if (!c) {
+        struct pw_count zero = {};
+        /* Another CPU may be first; what counts is that it is there afterwards. */
+        bpf_map_update_elem(&pw_reasons, &key, &zero, BPF_NOEXIST);
+        c = bpf_map_lookup_elem(&pw_reasons, &key);
+    }
+    if (c) {
+        c->packets++;
+        c->bytes += skb->len;
+    }
+    if (pw_is_drop(reason) && pw_conf.trace_until && bpf_ktime_get_ns() < pw_conf.trace_until)
+        pw_event(skb, slot, reason, dir);
+    return 0;
+}
+
+#endif

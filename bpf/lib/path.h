@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The path between two addresses: everything that can be said of a packet from where it came in and
+ * its two addresses alone (source check, destination, route, MACs). It is found out once
+ * (bpf/lib/resolve.h) and remembered per CPU for a few milliseconds, which costs a tenth of asking
+ * again for each packet.
+ *
+ * A remembered path is used while the time slice and pw_conf.generation are those it was found in.
+ * A route or neighbour that changes meanwhile is followed a few milliseconds late, as by a packet
+ * that was under way already. Nothing is remembered of packets that are dropped.
+ */
+#ifndef PW_BPF_PATH_H
+#define PW_BPF_PATH_H
+
+#include "bpf/lib/maps.h"
+
+#define PW_PATHS_SHIFT 10 /* log2 of the number of paths remembered, per CPU and family */
+
+enum pw_path_kind {
+    PW_PATH_STACK = 0,  /* for `reason` */
+    PW_PATH_LOCAL = 1,  /* to the endpoint whose host end is `ifindex` */
+    PW_PATH_TAP = 2,    /* the same, and it is a tap */
+    PW_PATH_WIRE = 3,   /* out of `ifindex` with `macs` */
+    PW_PATH_FRESH = 4,  /* the same, and the next packet goes through the neighbour subsystem, so
+                           that it sees the entry being used and goes on verifying it */
+    PW_PATH_NEIGH = 5,  /* out of `ifindex`, next hop not resolved yet */
+};
+
+struct pw_path {
+    __u8 macs[12]; /* destination and source; zero to layer 3 devices */
+    __u32 ifindex;
+    __u32 mtu;       /* of the next hop, layer 3 */
+    __u32 slot_from; /* sending endpoint, or PW_SLOT_NONE */
+    __u32 slot_to;   /* receiving endpoint, or PW_SLOT_NONE */
+    __u16 reason;    /* enum pw_reason: why the stack, 0 when none. From the wire a packet may have
+                        a reason and a way to the endpoint (an ICMP error of a router outside) */
+    __u8 kind;       /* enum pw_path_kind */
+    __u8 pad;
+    struct bpf_redir_neigh hop; /* PW_PATH_FRESH, PW_PATH_NEIGH */
+};
+
+struct pw_path4 {
+    __u64 addrs; /* as in the packet */
+    __u64 mac;   /* source MAC and EtherType, as in the packet */
+    __u64 stamp; /* pw_path_stamp */
+    struct pw_path path;
+};
+
+struct pw_path6 {
+    __u64 addrs[4];
+    __u64 mac;
+    __u64 stamp;
+    struct pw_path path;
+};
+
+struct {
+    __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+    __uint(max_entries, 1 << PW_PATHS_SHIFT);
+    __type(key, __u32);
+    __type(value, struct pw_path4);
+} pw_paths4 SEC(".maps");
+
+struct {
+    __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+    __uint(max_entries, 1 << PW_PATHS_SHIFT);
+    __type(key, __u32);
+    __type(value, struct pw_path6);
+} pw_paths6 SEC(".maps");
+
+/* Device and time slice (2 jiffies) of a path. Never 0, which marks an empty entry. */
+static __always_inline __u64 pw_path_stamp(__u32 ifindex)
+{
+    __u32 slice = (bpf_jiffies64() >> 1) + pw_conf.generation;
+    return (__u64)slice << 32 | ifindex;
+}
+
+/* Spread over the entries by multiplication (golden ratio). */
+static __always_inline __u32 pw_path_index(__u64 x)
+{
+    return x * 0x9e3779b97f4a7c15ULL >> (64 - PW_PATHS_SHIFT);
+}
+
+static __always_inline struct pw_path4 *pw_path4_entry(__u64 addrs)
+{
+    __u32 i = pw_path_index(addrs);
+    return bpf_map_lookup_elem(&pw_paths4, &i);
+}
+
+static __always_inline struct pw_path6 *pw_path6_entry(const __u64 a[4])
+{
+    /* Not symmetric in the halves, so that both directions of a flow do not meet in one entry. */
+    __u32 i = pw_path_index((a[0] ^ a[1]) + 3 * (a[2] ^ a[3]));
+    return bpf_map_lookup_elem(&pw_paths6, &i);
+}
+
+#endif
