@@ -34,7 +34,8 @@ LDFLAGS ?=
 ALL_CFLAGS = -std=gnu11 $(OPT) $(WARN) -D_GNU_SOURCE -D_FORTIFY_SOURCE=2 -DPW_VERSION='"$(VERSION)"' \
              -fstack-protector-strong -ffunction-sections -fdata-sections -fPIE \
              -I. -I$(BUILD) $(CFLAGS)
-ALL_LDFLAGS = -Wl,--gc-sections -Wl,-z,relro,-z,now $(LDFLAGS)
+# -u: see loader/base/eu_search.c
+ALL_LDFLAGS = -Wl,--gc-sections -Wl,-z,relro,-z,now -Wl,-u,eu_tsearch $(LDFLAGS)
 # Installed programs run on any distribution: static, position independent.
 STATIC  = -static-pie
 ifneq ($(SAN),)

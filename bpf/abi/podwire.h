@@ -66,8 +66,8 @@ enum pw_conf_flags {
 
 /*
  * What changes at run time; everything that never changes is a constant of the program. It is the
- * one value (key 0) of the map PW_CONF_MAP, a data section of the object, so that a program reads it
- * without a lookup.
+ * one value (key 0) of the map PW_CONF_MAP, a data section of the object, so that a program reads
+ * it without a lookup.
  */
 #define PW_CONF_MAP ".data.pw_conf"
 

@@ -33,15 +33,14 @@ void bpf_ct_release(struct nf_conn *ct) __weak __ksym;
 #define PW_CT_NAT 0x30
 
 enum pw_ct_answer {
-    PW_CT_NONE,       /* no entry */
-    PW_CT_PLAIN,      /* an entry without translation */
+    PW_CT_NONE,  /* no entry */
+    PW_CT_PLAIN, /* an entry without translation */
     PW_CT_TRANSLATED,
     PW_CT_ERROR,
 };
 
-static __always_inline enum pw_ct_answer pw_ct_one(struct __sk_buff *skb,
-                                                   struct bpf_sock_tuple *tuple, __u32 size,
-                                                   __u8 proto)
+static __always_inline enum pw_ct_answer
+pw_ct_one(struct __sk_buff *skb, struct bpf_sock_tuple *tuple, __u32 size, __u8 proto)
 {
     struct bpf_ct_opts___pw opts = {.netns_id = -1 /* the device's */, .l4proto = proto};
     struct nf_conn *ct = bpf_skb_ct_lookup(skb, tuple, size, &opts, sizeof(opts));

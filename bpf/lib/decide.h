@@ -15,8 +15,8 @@ enum pw_hook {
 };
 
 struct pw_verdict {
-    __u32 reason; /* enum pw_reason; 0: on by `path`; PW_ANSWERED; PW_NOT_OURS */
-    bool marked;  /* with a reason to use the stack: conntrack must not see it */
+    __u32 reason;         /* enum pw_reason; 0: on by `path`; PW_ANSWERED; PW_NOT_OURS */
+    bool marked;          /* with a reason to use the stack: conntrack must not see it */
     struct pw_path *path; /* may be NULL with a reason */
 };
 

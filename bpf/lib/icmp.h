@@ -71,7 +71,8 @@ static __noinline int pw_icmp_error6(struct __sk_buff *skb, __u32 l4, struct pw_
         bpf_skb_load_bytes(skb, at, &in, sizeof(in)) < 0 || in.version != 6)
         return PW_ICMP_UNRELATED;
     __u8 proto = in.nexthdr;
-    if (proto == PW_NEXTHDR_FRAGMENT) { /* the sender fragments: its first fragment names the flow */
+    if (proto ==
+        PW_NEXTHDR_FRAGMENT) { /* the sender fragments: its first fragment names the flow */
         __u8 frag[4];
         if (bpf_skb_load_bytes(skb, inner_l4, frag, sizeof(frag)) < 0 || frag[2] ||
             (frag[3] & 0xf8))

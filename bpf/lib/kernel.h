@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* What the programs need of the kernel: UAPI headers, constants that UAPI lacks, tiny CO-RE types. */
+/* What the programs need of the kernel: UAPI headers, constants that UAPI lacks, tiny CO-RE types.
+ */
 #ifndef PW_BPF_KERNEL_H
 #define PW_BPF_KERNEL_H
 

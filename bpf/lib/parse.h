@@ -19,7 +19,8 @@ enum pw_parse_flags {
     PW_P_OTHER = 1 << 7, /* protocol that is not parsed */
 };
 
-/* What is known of a packet beyond its addresses. A value of 8 bytes, so that functions return it. */
+/* What is known of a packet beyond its addresses. A value of 8 bytes, so that functions return it.
+ */
 union pw_meta {
     __u64 all;
     struct {
@@ -107,9 +108,8 @@ static __always_inline union pw_meta pw_parse_l4(struct __sk_buff *skb, __u32 l4
     }
     if (room < need || bpf_skb_load_bytes(skb, l4, &m.ports, 4) < 0)
         return pw_malformed();
-    if (proto == IPPROTO_TCP &&
-        (bpf_skb_load_bytes(skb, l4 + 12, &doff, 1) < 0 || (doff >> 4) < 5 ||
-         (doff >> 4) * 4U > room))
+    if (proto == IPPROTO_TCP && (bpf_skb_load_bytes(skb, l4 + 12, &doff, 1) < 0 ||
+                                 (doff >> 4) < 5 || (doff >> 4) * 4U > room))
         return pw_malformed();
     return m;
 }
