@@ -103,20 +103,10 @@ verbs() { # FROM: the commands since that call, in one line
 
 # --- what a pod leaves on the node -------------------------------------------------------------
 
-# Everything that a pod may create, one line each, to be compared before and after. Names that the
-# first pod of a node creates for good (our table, maps, the bridge) are made by a pod beforehand.
-footprint() {
-    {
-        ip -o link show | sed -E 's/^[0-9]+: ([^:@]*).*/link \1/'
-        ip -o addr show scope global | awk '{print "addr", $2, $4}'
-        ip route show table all | sed -n '/table local/d; s/ *$//; s/^/route /p'
-        ip -6 route show table all | sed -n '/table local/d; s/ *$//; s/^/route /p'
-        ip neigh show nud permanent | sed 's/^/neigh /'
-        find /sys/fs/bpf /run/podwire /var/lib/cni /run/netns -type f \
-            ! -name lock ! -name 'last_reserved_ip.*' -printf 'file %p\n' 2>/dev/null || true
-        nft list ruleset 2>/dev/null | sed 's/counter packets.*//; s/^/nft /'
-    } | LC_ALL=C sort
-}
+# Names that the first pod of a node creates for good (our table, maps, portmap's chains) are made by
+# a pod beforehand.
+# shellcheck source=../lib/footprint.sh
+. "$TOP/tests/lib/footprint.sh"
 
 unchanged() { # NAME BEFORE-FILE
     footprint >"$TMP/after"

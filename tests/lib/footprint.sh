@@ -1,0 +1,18 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: Apache-2.0
+# What a pod may leave on a node, one line each and sorted, to be compared before and after.
+
+footprint() {
+    {
+        ip -o link show | sed -E 's/^[0-9]+: ([^:@]*).*/link \1/'
+        ip -o addr show scope global | awk '{print "addr", $2, $4}'
+        ip route show table all | sed -n '/table local/d; s/ *$//; s/^/route /p'
+        ip -6 route show table all | sed -n '/table local/d; s/ *$//; s/^/route /p'
+        ip rule show | sed 's/^/rule /'
+        ip neigh show nud permanent | sed 's/^/neigh /'
+        find /sys/fs/bpf /run/podwire /var/lib/cni -type f \
+            ! -name lock ! -name 'last_reserved_ip.*' -printf 'file %p\n' 2>/dev/null || true
+        # Counters of rules move by themselves.
+        nft list ruleset 2>/dev/null | sed 's/counter packets.*//; s/^/nft /'
+    } | LC_ALL=C sort
+}
