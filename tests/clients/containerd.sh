@@ -98,7 +98,7 @@ mount -t tmpfs tmpfs /opt
 mkdir -p /opt/cni/bin
 cp -r "$PLUGINS/." /opt/cni/bin/
 conflist "$ALL_VERSIONS" ctrnet "$PORTMAP" | put_conf /etc/cni/net.d/10-ctrnet.conflist
-ctr images import "$("$CLIENTS/get" image)/image.tar" >/dev/null
+ctr images import "$(image)" >/dev/null
 ctr_run() { ctr run --rm --cni --cgroup "$CGROUP/ctr" --runc-binary "$CLIENT/usr/sbin/runc" "$IMAGE" "$@"; }
 ok "ctr run --cni gives a container its interface" ctr_run ctr1 /bin/ip addr show dev eth0
 like "with an IPv4 address of the network" "$(cat "$TMP/.out")" "inet $NET4\."

@@ -18,7 +18,12 @@ PLUGINS=$STATE/bin CALLS=$STATE/bin/log
 mkdir -p "$STATE"
 
 client() { # NAME: sets CLIENT to its folder, or leaves the file out
-    CLIENT=$("$CLIENTS/get" "$1" 2>"$TMP/get") || skip_all "$1: $(tail -n1 "$TMP/get")"
+    CLIENT=$("$CLIENTS/get" -c "$1" 2>"$TMP/get") || skip_all "$1: $(cat "$TMP/get")"
+}
+
+image() { # the archive of IMAGE
+    local d
+    d=$("$CLIENTS/get" -c image) && echo "$d/image.tar"
 }
 
 # The reference plugins that stand beside ours: those that came with the client, else the machine's.
@@ -196,7 +201,7 @@ containerd_start() { # MAJOR.MINOR
     containerd_config "$1" >"$STATE/config.toml"
     cleanup remove_cgroups
     containerd_up
-    ctr -n k8s.io images import "$("$CLIENTS/get" image)/image.tar" >/dev/null
+    ctr -n k8s.io images import "$(image)" >/dev/null
 }
 
 # --- pods through the CRI; text in and out is protobuf's -----------------------------------------

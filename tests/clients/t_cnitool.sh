@@ -7,9 +7,10 @@
 . "$TOP/tests/clients/lib.sh"
 need ip jq
 
-client cnitool-1.3 # before anything is checked: it may leave the file out
-NEW=$CLIENT
-OLD=$("$CLIENTS/get" cnitool-1.1)
+client cnitool-1.1
+OLD=$CLIENT
+# Its folder also holds reference plugins that speak 1.1.0.
+NEW=$("$CLIENTS/get" -c cnitool-1.3 2>"$TMP/why") && CLIENT=$NEW
 plugin_dir
 export NETCONFPATH=$STATE/net.d CNI_PATH=$PLUGINS
 
@@ -58,6 +59,10 @@ try_version() { # FOLDER SPEC-VERSION TOOL-VERSION
 
 try_version "$OLD" 0.4.0 1.1
 try_version "$OLD" 1.0.0 1.1
+if [ -z "$NEW" ]; then
+    skip "$(cat "$TMP/why")" "cnitool 1.3: ADD, CHECK, DEL, GC, STATUS"
+    exit 0
+fi
 try_version "$NEW" 1.1.0 1.3
 
 # 1.1.0 only.

@@ -42,7 +42,7 @@ podman() {
 }
 cleanup remove_cgroups
 must ok "podman loads the image" podman load -q --signature-policy "$P/policy.json" \
-    -i "$("$CLIENTS/get" image)/image.tar"
+    -i "$(image)"
 conflist '"cniVersion":"1.0.0"' podnet "$PORTMAP" | put_conf "$P/net.d/10-podnet.conflist"
 conflist '"cniVersion":"0.4.0"' more | sed "s/$NET4/10.88.2/g; s/$NET6/fd88:2:/g; s/cni0/cni1/" |
     put_conf "$P/net.d/20-more.conflist"

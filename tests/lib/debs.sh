@@ -8,6 +8,8 @@
 #                                      Debian's patches
 #   debs_once NAME COMMAND...          run `COMMAND... DIR` once and keep what it made; prints the
 #                                      folder, which later calls find ready
+#   debs_have NAME                     print that folder, or say why there is none: for tests, whose
+#                                      nodes reach no mirror
 #
 # SUITE is bookworm, trixie, sid, bookworm-backports ... Each has apt lists of its own, signatures are
 # checked with Debian's keyring, and what was fetched is kept in PODWIRE_CACHE (/var/cache/podwire).
@@ -86,14 +88,21 @@ debs_source() {
 debs_once() {
     local dir=$PODWIRE_CACHE/$1
     shift
-    mkdir -p "$PODWIRE_CACHE"
-    # One at a time: tests that need the same thing start side by side.
+    mkdir -p "$PODWIRE_CACHE" "$(dirname "$dir")"
+    # One at a time: two that need the same thing may start side by side.
     (
         flock 9
         [ -e "$dir/.complete" ] && exit 0
         rm -rf "$dir"
         mkdir -p "$dir"
-        "$@" "$dir" && touch "$dir/.complete"
-    ) 9>"$PODWIRE_CACHE/lock" >&2 || return 1
+        "$@" "$dir" 2>&1 && touch "$dir/.complete"
+    ) 9>"$PODWIRE_CACHE/lock" >"$dir.log" || { tail -n1 "$dir.log" >&2; return 1; }
     echo "$dir"
+}
+
+debs_have() {
+    local dir=$PODWIRE_CACHE/$1
+    [ ! -e "$dir/.complete" ] || { echo "$dir"; return; }
+    { tail -n1 "$dir.log" 2>/dev/null || true; } | grep . >&2 || echo "not fetched" >&2
+    return 1
 }
