@@ -22,7 +22,7 @@ title() {
     printf '\n%s%d. %s%s\n' "$bold" "$steps" "$1" "$plain"
 }
 
-say() { printf '%s\n' "$*" | fmt -w 76 | sed 's/^/   /'; }
+say() { printf '%s\n' "$*" | fold -s -w 76 | sed 's/^/   /'; }
 
 shown() { printf '   %s$%s %s%s%s\n' "$dim" "$plain" "$cyan" "${1//$'\n'/$'\n'     }" "$plain"; }
 
