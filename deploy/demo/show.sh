@@ -3,6 +3,8 @@
 # How the demo speaks: a step has a title and a sentence or two, every command is shown before it is
 # run, and every claim ends in a tick or a cross. Sourced by deploy/demo/run.
 #
+# `out` is a file of the caller's for a command's output.
+#
 #   title TEXT         the next step             say TEXT...       a sentence
 #   run COMMAND        show the line, run it, show its output indented; stops the demo if it fails
 #   quiet COMMAND      show the line and run it; its output only if it fails
@@ -16,6 +18,7 @@ else
     bold='' dim='' green='' red='' cyan='' plain=''
 fi
 steps=0 claims=0 broken=0
+: "${out:?a file for the output of commands}"
 
 title() {
     steps=$((steps + 1))

@@ -84,10 +84,10 @@ conflist() { # VERSIONS NAME [PLUGIN-CONF...]: a list of ours and what follows i
     printf ']}\n'
 }
 
-PORTMAP='{"type":"portmap","capabilities":{"portMappings":true}}'
-MAYBE='{"type":"maybe"}'
+export PORTMAP='{"type":"portmap","capabilities":{"portMappings":true}}'
+export MAYBE='{"type":"maybe"}'
 # One list for old and new clients: each takes the newest version that it knows.
-ALL_VERSIONS='"cniVersion":"0.4.0","cniVersions":["0.4.0","1.0.0","1.1.0"]'
+export ALL_VERSIONS='"cniVersion":"0.4.0","cniVersions":["0.4.0","1.0.0","1.1.0"]'
 
 put_conf() { # DIR/FILE: install standard input there, as runtimes want it: renamed inside the folder
     mkdir -p "$(dirname "$1")"

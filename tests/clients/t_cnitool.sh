@@ -10,7 +10,7 @@ need ip jq
 client cnitool-1.1
 OLD=$CLIENT
 # Its folder also holds reference plugins that speak 1.1.0.
-NEW=$("$CLIENTS/get" -c cnitool-1.3 2>"$TMP/why") && CLIENT=$NEW
+NEW=$("$TOP/tests/clients/get" -c cnitool-1.3 2>"$TMP/why") && CLIENT=$NEW
 plugin_dir
 export NETCONFPATH=$STATE/net.d CNI_PATH=$PLUGINS
 

@@ -52,7 +52,7 @@ is "1. and they are obeyed" "$(result '.ips[0].address')" '"10.88.1.99/24"'
 forget c1
 sent "1. ips and mac in the documented spelling" "$(conf 1.0.0 \
     ".runtimeConfig={\"ips\":[\"$NET4.50/24\"],\"mac\":\"02:00:00:00:00:32\"}")" ADD c1 /run/netns/p1
-is "1. and obeyed" "$(result '[.ips[].address]|contains(["'$NET4'.50/24"])')" true
+is "1. and obeyed" "$(result '[.ips[].address]|contains(["'"$NET4"'.50/24"])')" true
 forget c1
 
 # 2. DEL comes twice, and after a failed ADD once without prevResult.
@@ -72,7 +72,7 @@ for args in "K8S_POD_NAMESPACE=default;K8S_POD_NAME=web;K8S_POD_INFRA_CONTAINER_
 done
 sent "3. podman's IP= and MAC=" "$(conf 1.0.0)" ADD "$ID" /run/netns/p1 \
     CNI_ARGS="IgnoreUnknown=1;K8S_POD_NAMESPACE=c1;K8S_POD_NAME=c1;K8S_POD_INFRA_CONTAINER_ID=$ID;MAC=02:00:00:00:00:33;IP=$NET4.51"
-is "3. IP= is obeyed" "$(result '[.ips[].address]|contains(["'$NET4'.51/24"])')" true
+is "3. IP= is obeyed" "$(result '[.ips[].address]|contains(["'"$NET4"'.51/24"])')" true
 forget "$ID"
 
 # 4. Four kinds of path to the namespace.

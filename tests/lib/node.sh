@@ -19,7 +19,7 @@ mount --rbind /sys/fs/cgroup "$groups" 2>/dev/null || true
 mount -t sysfs sysfs /sys 2>/dev/null || true
 mount --move "$groups" /sys/fs/cgroup 2>/dev/null || true
 rmdir "$groups" 2>/dev/null || true
-for c in /sys/fs/bpf; do mount -t bpf bpf "$c"; done
+mount -t bpf bpf /sys/fs/bpf
 mount -t tmpfs -o mode=755 tmpfs /run
 mkdir -p /run/netns /run/lock /etc/cni /var/lib/cni
 mount -t tmpfs -o mode=755 tmpfs /etc/cni
