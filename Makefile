@@ -60,7 +60,7 @@ GENERATED :=
 
 include bpf/bpf.mk
 include loader/loader.mk
-include $(wildcard cni/cni.mk vmm-net/vmm-net.mk agent/agent.mk tests/tests.mk bench/bench.mk docs/docs.mk deploy/deploy.mk)
+include $(wildcard cni/cni.mk vmm-net/vmm-net.mk agent/agent.mk bench/bench.mk tests/tests.mk docs/docs.mk deploy/deploy.mk)
 
 $(BUILD)/%.o: %.c | $(GENERATED)
 	$(call say,CC,$<)

@@ -1,0 +1,23 @@
+# SPDX-License-Identifier: Apache-2.0
+# netbench (everything in bench/ but its main is a library, so that tests can link it) and the
+# other measurements.
+
+BENCH_SRC := $(filter-out bench/netbench.c,$(wildcard bench/*.c))
+BENCH_LIB := $(BUILD)/libnetbench.a
+
+$(BENCH_LIB): $(BENCH_SRC:%.c=$(BUILD)/%.o)
+	$(call say,AR,$@)
+	@rm -f $@
+	$(Q)$(AR) rcs $@ $^
+
+PROGS += $(BUILD)/netbench
+$(BUILD)/netbench: $(BUILD)/bench/netbench.o $(BENCH_LIB) $(LOADER_LIB)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(STATIC) $(ALL_LDFLAGS) -o $@ $< $(BENCH_LIB) $(LOADER_LIB) $(LIBS_JSON) -lpthread -lm
+
+.PHONY: bench
+# make bench BENCH="--rounds 20 --paths ptp,podwire-veth"
+bench: ## measure every way into a pod on this machine; page in build/netbench.html
+	@deploy/deps.sh bench
+	@$(MAKE) --no-print-directory all
+	$(BUILD)/netbench --report $(BUILD)/netbench.html --json $(BUILD)/netbench.json $(BENCH)

@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* podwire's own ways into a container, by its plugin, with its defaults unless the name says
+ * otherwise. */
+#include <stdio.h>
+#include <string.h>
+
+#include "bench/paths.h"
+#include "loader/base/cleanup.h"
+
+struct flavour {
+    const char *device;
+    bool conntrack; /* ask the host's connection tracking about each packet (the default) */
+    bool off;       /* redirection switched off: everything by the stack */
+};
+
+static bool podwire_available(const struct nb_path *p, const struct nb_settings *set, char why[200])
+{
+    const struct flavour *f = p->data;
+    if (!nb_have(set->podwire)) {
+        snprintf(why, 200, "no plugin %.150s (make all)", set->podwire);
+        return false;
+    }
+    if (f->off && !nb_have(set->podwirectl)) {
+        snprintf(why, 200, "no program %.150s (make all)", set->podwirectl);
+        return false;
+    }
+    return true;
+}
+
+static int switch_off(struct nb_site *s, struct pw_err *err)
+{
+    for (int i = 0; i < 1 + s->far; i++) {
+        struct nb_spot at = {&s->node[i], -1};
+        int rc = nb_cmd(&at, err, "%s redirect off", s->set->podwirectl);
+        if (rc < 0)
+            return rc;
+    }
+    return 0;
+}
+
+static int podwire_setup(const struct nb_path *p, struct nb_site *s, struct pw_err *err)
+{
+    const struct flavour *f = p->data;
+    bool v4 = s->set->family == 4;
+    char conf[1200];
+    int rc = 0;
+    for (unsigned i = 0; i < nb_site_pods(s) && rc == 0; i++) {
+        struct nb_pod *pod = &s->pod[i];
+        /* The wire's subnet and the other node's pods see pods' own addresses, as in a cluster
+         * with native routing. */
+        snprintf(
+            conf, sizeof(conf),
+            "{\"cniVersion\":\"1.1.0\",\"name\":\"podwire\",\"type\":\"podwire\","
+            "\"device\":\"%s\",\"mtu\":%u,\"uplinks\":[\"eth0\"],\"nativeRanges\":[%s],"
+            "\"conntrack\":%s,\"ipam\":{\"type\":\"podwire\",\"ranges\":[[{\"subnet\":\"%s\"}]],"
+            "\"routes\":[{\"dst\":\"%s\"}]}}",
+            f->device, s->set->mtu,
+            v4 ? "\"10.244.0.0/16\",\"192.0.2.0/24\"" : "\"fd00:244::/32\",\"fd00:c0::/64\"",
+            f->conntrack ? "true" : "false", nb_pod_range(s, pod->node), v4 ? "0.0.0.0/0" : "::/0");
+        rc = nb_cni_add(s, pod, s->set->podwire, conf, err);
+    }
+    if (rc == 0 && (f->off || s->set->deny_redirect))
+        rc = switch_off(s, err);
+    return rc;
+}
+
+#define PODWIRE(var, n, t, dev, ct, is_off)                                                        \
+    static const struct flavour var##_flavour = {.device = dev, .conntrack = ct, .off = is_off};   \
+    const struct nb_path nb_path_##var = {                                                         \
+        .name = n,                                                                                 \
+        .title = t,                                                                                \
+        .group = NB_GROUP_CONTAINER,                                                               \
+        .redirects = !(is_off),                                                                    \
+        .by_default = true,                                                                        \
+        .data = &var##_flavour,                                                                    \
+        .available = podwire_available,                                                            \
+        .setup = podwire_setup,                                                                    \
+    }
+
+PODWIRE(pw_veth, "podwire-veth", "podwire, veth", "veth", true, false);
+PODWIRE(pw_veth_noct, "podwire-veth-noct", "podwire, veth, conntrack off", "veth", false, false);
+PODWIRE(pw_netkit, "podwire-netkit", "podwire, netkit", "netkit", true, false);
+PODWIRE(pw_netkit_noct, "podwire-netkit-noct", "podwire, netkit, conntrack off", "netkit", false,
+        false);
+PODWIRE(pw_netkit_l2, "podwire-netkit-l2", "podwire, netkit layer 2", "netkit-l2", true, false);
+PODWIRE(pw_off, "podwire-off", "podwire, redirection off", "veth", true, true);

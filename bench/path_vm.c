@@ -1,0 +1,268 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Ways into a microVM. The guest is a namespace, and a process moves frames between the VM's tap
+ * and the guest's device as a VMM would, the same for all of these paths, so that their difference
+ * is that of the wiring. */
+#include <fcntl.h>
+#include <linux/if_tun.h>
+#include <net/if.h>
+#include <poll.h>
+#include <sched.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+
+#include "bench/paths.h"
+#include "loader/base/cleanup.h"
+
+#define FRAME (65536 + 64)
+
+struct vmm_arg {
+    const char *tap;
+    int guest; /* network namespace of the guest */
+    int ready;
+};
+
+/* A tap with the offloads a virtio device would negotiate: big segments pass whole. */
+static int open_tap(const char *name)
+{
+    struct ifreq ifr = {.ifr_flags = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR};
+    pw_fd fd = open("/dev/net/tun", O_RDWR | O_CLOEXEC | O_NONBLOCK);
+    snprintf(ifr.ifr_name, sizeof(ifr.ifr_name), "%s", name);
+    if (fd < 0 || ioctl(fd, TUNSETIFF, &ifr) < 0 ||
+        ioctl(fd, TUNSETOFFLOAD, TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6 | TUN_F_TSO_ECN) < 0)
+        return -1;
+    return PW_TAKE_FD(fd);
+}
+
+static void drain(int from, int to, unsigned char *buf)
+{
+    for (int i = 0; i < 64; i++) {
+        ssize_t n = read(from, buf, FRAME);
+        if (n <= 0)
+            return;
+        /* A full queue drops the frame, as a ring without free descriptors does. */
+        (void)!write(to, buf, (size_t)n);
+    }
+}
+
+static int vmm_main(void *p)
+{
+    struct vmm_arg *a = p;
+    char ok = 'x';
+    pw_fd vm = open_tap(a->tap);
+    if (vm < 0 || setns(a->guest, CLONE_NEWNET) < 0)
+        return 1;
+    pw_fd guest = open_tap("eth0");
+    pw_free unsigned char *buf = malloc(FRAME);
+    if (guest < 0 || !buf || write(a->ready, &ok, 1) != 1)
+        return 1;
+    for (;;) {
+        struct pollfd fds[2] = {{vm, POLLIN, 0}, {guest, POLLIN, 0}};
+        if (poll(fds, 2, -1) < 0)
+            continue;
+        if (fds[0].revents)
+            drain(vm, guest, buf);
+        if (fds[1].revents)
+            drain(guest, vm, buf);
+    }
+}
+
+int nb_vmm_start(struct nb_site *s, struct nb_pod *pod, const char *tap, bool in_pod,
+                 struct pw_err *err)
+{
+    int ready[2], rc;
+    char name[32], c;
+    snprintf(name, sizeof(name), "guest-%s", pod->name);
+    if ((rc = nb_pod_make(&s->node[pod->node], name, &pod->guest, err)) < 0)
+        return rc;
+    if (pipe2(ready, O_CLOEXEC) < 0)
+        return pw_err_errno(err, -errno, "pipe");
+    struct vmm_arg a = {tap, pod->guest, ready[1]};
+    struct nb_spot at = {&s->node[pod->node], in_pod ? pod->net : -1};
+    pid_t pid = nb_spawn(&at, vmm_main, &a, err);
+    close(ready[1]);
+    bool up = pid > 0 && read(ready[0], &c, 1) == 1;
+    close(ready[0]);
+    if (pid < 0)
+        return pid;
+    s->helper[s->nhelpers++] = pid;
+    return up ? 0 : pw_err_set(err, -EIO, "tap %s of guest %s did not start", tap, pod->name);
+}
+
+/* The guest's own configuration: address, MAC if given, default route. */
+static int guest_net(struct nb_site *s, struct nb_pod *p, const char *mac, const char *gateway,
+                     struct pw_err *err)
+{
+    struct nb_spot at = {&s->node[p->node], p->guest};
+    char addr[PW_ADDR_STRLEN];
+    bool v4 = s->set->family == 4;
+    int rc;
+    pw_addr_text(&p->addr, true, addr);
+    if (mac && (rc = nb_cmd(&at, err, "ip link set eth0 address %s", mac)) < 0)
+        return rc;
+    if ((rc = nb_cmd(&at, err, "ip link set eth0 mtu %u", s->set->mtu)) < 0 ||
+        (rc = nb_cmd(&at, err, "ip addr add %s dev eth0%s", addr, v4 ? "" : " nodad")) < 0 ||
+        (rc = nb_cmd(&at, err, "ip link set lo up")) < 0 ||
+        (rc = nb_cmd(&at, err, "ip link set eth0 up")) < 0 ||
+        (rc = nb_cmd(&at, err, "ip route add default via %s", gateway)) < 0)
+        return rc;
+    return 0;
+}
+
+static bool tun_available(char why[200])
+{
+    if (access("/dev/net/tun", R_OK | W_OK) == 0)
+        return true;
+    snprintf(why, 200, "no /dev/net/tun");
+    return false;
+}
+
+static bool tap_available(const struct nb_path *p, const struct nb_settings *set, char why[200])
+{
+    (void)p;
+    (void)set;
+    return tun_available(why);
+}
+
+static void gateway_of(const struct nb_site *s, int node, char out[40])
+{
+    snprintf(out, 40, s->set->family == 4 ? "10.244.%d.1" : "fd00:244:%d::1", node + 1);
+}
+
+static int tap_bridge_setup(const struct nb_path *path, struct nb_site *s, struct pw_err *err)
+{
+    int rc;
+    char gw[40], text[64], tap[16];
+    (void)path;
+    for (int i = 0; i < 1 + s->far; i++) {
+        struct nb_spot at = {&s->node[i], -1};
+        gateway_of(s, i, gw);
+        if ((rc = nb_cmd(&at, err, "ip link add br0 mtu %u type bridge", s->set->mtu)) < 0 ||
+            (rc = nb_cmd(&at, err, "ip addr add %s/%d dev br0%s", gw, s->set->family == 4 ? 24 : 64,
+                         s->set->family == 4 ? "" : " nodad")) < 0 ||
+            (rc = nb_cmd(&at, err, "ip link set br0 up")) < 0)
+            return rc;
+    }
+    for (unsigned i = 0; i < nb_site_pods(s); i++) {
+        struct nb_pod *p = &s->pod[i];
+        struct nb_spot at = {&s->node[p->node], -1};
+        snprintf(tap, sizeof(tap), "tap%u", i);
+        snprintf(text, sizeof(text), s->set->family == 4 ? "10.244.%d.%u/24" : "fd00:244:%d::%u/64",
+                 p->node + 1, i + 10);
+        gateway_of(s, p->node, gw);
+        if ((rc = pw_addr_parse(text, &p->addr, err)) < 0 ||
+            (rc = nb_vmm_start(s, p, tap, false, err)) < 0 ||
+            (rc = nb_cmd(&at, err, "ip link set %s mtu %u master br0 up", tap, s->set->mtu)) < 0 ||
+            (rc = guest_net(s, p, NULL, gw, err)) < 0)
+            return rc;
+    }
+    return 0;
+}
+
+const struct nb_path nb_path_tap_bridge = {
+    .name = "tap-bridge",
+    .title = "VM: tap + bridge",
+    .group = NB_GROUP_VM,
+    .by_default = true,
+    .available = tap_available,
+    .setup = tap_bridge_setup,
+};
+
+static bool mirred_available(const struct nb_path *p, const struct nb_settings *set, char why[200])
+{
+    (void)p;
+    char bridge[300];
+    snprintf(bridge, sizeof(bridge), "%s/bridge", set->cni_dir);
+    if (!nb_have("tc") || !nb_have(bridge)) {
+        snprintf(why, 200, "needs tc and the reference bridge plugin");
+        return false;
+    }
+    return tun_available(why);
+}
+
+/* MAC address of eth0 of a pod, which the guest takes over. */
+static int pod_mac(const struct nb_spot *at, char out[PW_MAC_STRLEN], struct pw_err *err)
+{
+    const char *argv[] = {"ip", "-j", "link", "show", "eth0", NULL};
+    pw_cleanup(nb_out_free) struct nb_out o = {0};
+    int rc = nb_exec(at, argv, NULL, NULL, &o, err);
+    if (rc < 0)
+        return rc;
+    json_t *doc = json_loads(o.text ? o.text : "", 0, NULL);
+    const char *mac = json_string_value(json_object_get(json_array_get(doc, 0), "address"));
+    snprintf(out, PW_MAC_STRLEN, "%s", mac ? mac : "");
+    json_decref(doc);
+    return out[0] ? 0 : pw_err_set(err, -ENOENT, "eth0 has no MAC address");
+}
+
+/* What Kata's tcfilter and tc-redirect-tap do: the pod's eth0 by a container plugin, a tap beside
+ * it, and every frame of either sent out by the other. */
+static int tap_mirred_setup(const struct nb_path *path, struct nb_site *s, struct pw_err *err)
+{
+    int rc = nb_reference_add(s, "bridge", "\"bridge\":\"cni0\",\"isGateway\":true", err);
+    char gw[40], mac[PW_MAC_STRLEN];
+    (void)path;
+    for (unsigned i = 0; i < nb_site_pods(s) && rc == 0; i++) {
+        struct nb_pod *p = &s->pod[i];
+        struct nb_spot at = {&s->node[p->node], p->net};
+        gateway_of(s, p->node, gw);
+        if ((rc = pod_mac(&at, mac, err)) < 0 || (rc = nb_vmm_start(s, p, "tap0", true, err)) < 0 ||
+            (rc = nb_cmd(&at, err, "ip link set tap0 mtu %u up", s->set->mtu)) < 0)
+            return rc;
+        const char *const dev[2] = {"eth0", "tap0"};
+        for (int k = 0; k < 2; k++)
+            if ((rc = nb_cmd(&at, err, "tc qdisc add dev %s handle ffff: ingress", dev[k])) < 0 ||
+                (rc = nb_cmd(&at, err,
+                             "tc filter add dev %s parent ffff: protocol all prio 1 u32 match u32 "
+                             "0 0 action mirred egress redirect dev %s",
+                             dev[k], dev[!k])) < 0)
+                return rc;
+        rc = guest_net(s, p, mac, gw, err);
+    }
+    return rc;
+}
+
+const struct nb_path nb_path_tap_mirred = {
+    .name = "tap-mirred",
+    .title = "VM: tap + tc mirred",
+    .group = NB_GROUP_VM,
+    .by_default = true,
+    .available = mirred_available,
+    .setup = tap_mirred_setup,
+};
+
+static bool not_in_build(const struct nb_path *p, const struct nb_settings *set, char why[200])
+{
+    (void)set;
+    snprintf(why, 200, "not in this build (%s)", (const char *)p->data);
+    return false;
+}
+
+static int no_setup(const struct nb_path *p, struct nb_site *s, struct pw_err *err)
+{
+    (void)s;
+    return pw_err_set(err, -EOPNOTSUPP, "%s: not in this build", p->name);
+}
+
+const struct nb_path nb_path_pw_tap = {
+    .name = "podwire-tap",
+    .title = "VM: podwire, tap",
+    .group = NB_GROUP_VM,
+    .redirects = true,
+    .by_default = true,
+    .data = "device tap",
+    .available = not_in_build,
+    .setup = no_setup,
+};
+
+const struct nb_path nb_path_pw_vhost = {
+    .name = "podwire-vhost-user",
+    .title = "VM: podwire, vhost-user",
+    .group = NB_GROUP_VM,
+    .redirects = true,
+    .by_default = true,
+    .data = "vhost-user backend",
+    .available = not_in_build,
+    .setup = no_setup,
+};

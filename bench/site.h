@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A site: two nodes joined by a veth wire, with pods on them. Every path gets a site of its own,
+ * so that all paths are up at the same time (rounds are interleaved) and none sees another's
+ * rules, routes or programs.
+ */
+#ifndef NB_SITE_H
+#define NB_SITE_H
+
+#include <jansson.h>
+#include <stdbool.h>
+
+#include "bench/gen.h"
+#include "bench/lab.h"
+
+enum nb_rules { NB_RULES_NFT, NB_RULES_IPTABLES };
+
+/* What is set alike for all paths, and where programs are found. Strings are borrowed. */
+struct nb_settings {
+    int family;        /* 4 or 6 */
+    const char *cc;    /* TCP congestion control */
+    const char *qdisc; /* root qdisc of all devices; NULL: as the kernel gives it */
+    unsigned mtu;      /* 0: 1500 */
+    unsigned gso_max;  /* bytes; 0: 65536 */
+    bool gro;          /* on the devices that have it */
+    unsigned rules;    /* Services whose rules each node holds */
+    enum nb_rules rules_kind;
+    const char *cni_dir; /* the reference plugins */
+    const char *podwire; /* the plugin */
+    const char *podwirectl;
+    bool deny_redirect; /* a test's wish: set up podwire paths with redirection off, unsaid */
+};
+
+enum nb_where {
+    NB_LOCAL,       /* two pods of one node; host: loopback */
+    NB_REMOTE_HOST, /* a pod to the other node's own network */
+    NB_REMOTE_POD,  /* a pod to a pod of the other node */
+    NB_WHERES
+};
+extern const char *const nb_where_name[NB_WHERES];
+extern const char *const nb_where_title[NB_WHERES];
+
+#define NB_PODS 3
+enum { NB_POD_A1, NB_POD_A2, NB_POD_B1 };
+
+struct nb_pod {
+    char name[16], id[40];
+    int node; /* index of its node */
+    int net;  /* owned */
+    struct pw_addr addr;
+    char dev[16];
+    int guest;        /* owned: network of the guest behind a tap, -1 where there is none */
+    char plugin[256]; /* for DEL; empty: nothing was added */
+    char *conf;       /* owned */
+};
+
+struct nb_site {
+    const struct nb_settings *set;
+    bool far; /* pods on the second node too; else that is a plain host */
+    struct nb_node node[2];
+    struct nb_end host[2];
+    struct nb_pod pod[NB_PODS];
+    pid_t helper[8]; /* processes that play a VMM */
+    unsigned nhelpers;
+    double add_ms[NB_PODS]; /* how long each ADD took */
+};
+
+/* Nodes, wire, addresses, routes. Owns everything; nb_site_drop also after a failure. */
+int nb_site_make(struct nb_site *s, const struct nb_settings *set, const char *tag, bool far,
+                 struct pw_err *err);
+void nb_site_drop(struct nb_site *s);
+/* Bring GRO, GSO sizes and queueing of every device to the settings, and load the rules. After the
+ * path has been set up. */
+int nb_site_tune(struct nb_site *s, struct pw_err *err);
+/* The devices of all namespaces with what was really set (new reference). */
+json_t *nb_site_describe(const struct nb_site *s);
+/* The two ends of a measurement. `host`: the nodes themselves. False if that is not set up. */
+bool nb_site_ends(const struct nb_site *s, enum nb_where where, bool host, struct nb_end *client,
+                  struct nb_end *server);
+
+/* How many pods the site has: indexes 0..n-1 of pod[]. */
+unsigned nb_site_pods(const struct nb_site *s);
+/* Make the network namespaces of all pods. */
+int nb_site_pods_make(struct nb_site *s, struct pw_err *err);
+/* CNI ADD of one pod by `plugin` with the network configuration `conf`; fills address and device
+ * from the result. DEL happens in nb_site_drop. */
+int nb_cni_add(struct nb_site *s, struct nb_pod *pod, const char *plugin, const char *conf,
+               struct pw_err *err);
+/* Start a process that plays the VMM of a pod: frames between the device `tap` (made in the
+ * pod's own network when `in_pod`, else in the node's) and eth0 of the guest. */
+int nb_vmm_start(struct nb_site *s, struct nb_pod *pod, const char *tap, bool in_pod,
+                 struct pw_err *err);
+
+/* Pod address range of a node ("10.244.1.0/24") in the wanted family. */
+const char *nb_pod_range(const struct nb_site *s, int node);
+
+#endif

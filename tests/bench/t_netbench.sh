@@ -1,0 +1,79 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# netbench end to end, in short rounds: its figures are checked against each other, never against
+# the clock. And what it leaves behind, however it ends: nothing.
+# pw-test: timeout=300
+. "$(dirname "$0")/../lib/tap.sh"
+need ip jq nft
+[ -x /usr/lib/cni/ptp ] || [ -x /opt/cni/bin/ptp ] || skip_all "no reference plugins"
+
+nb=$BUILD/netbench
+short=(--rounds 3 --time 0.1 --warmup 0.02 --quiet)
+q() { jq -r "$1" "$TMP/r.json"; } # FILTER
+
+traces() { # what a run could leave: processes, namespaces, links, mounts, rules
+    ps -e -o comm= | grep -c netbench || true
+    lsns -n -t net | wc -l
+    ip -o link | wc -l
+    grep -c . /proc/self/mounts
+    nft list ruleset | wc -l
+}
+before=$(traces)
+
+like "lists its paths" "$("$nb" list)" 'podwire-veth .*ptp .*'
+must ok "measures" "$nb" "${short[@]}" --paths bridge,ptp,macvlan --where all \
+    --workloads tcp-stream,tcp-crr,udp-rr,udp-rate --json "$TMP/r.json" --report "$TMP/r.html"
+is "every path, place and workload has a result" "$(q '.results|length')" 48
+is "none was refused" "$(q '[.results[]|select(.refused)]|length')" 0
+is "every one has all its rounds" "$(q '[.results[]|select(.samples|length!=3 or any(.==null))]|length')" 0
+is "the host is its own baseline" \
+    "$(q '[.results[]|select(.path=="host" and .ratio.median!=1)]|length')" 0
+is "intervals hold their median" \
+    "$(q '[.results[].ratio|select(.lo>.median or .hi<.median)]|length')" 0
+is "percentiles ascend" \
+    "$(q '[.results[].latency_ns|select(.)|select(.p50>.p90 or .p90>.p99 or .p99>."p99.9")]|length')" 0
+# A stream's payload is what its device counted, less headers and what TCP sent twice.
+is "receivers' bytes and devices' bytes agree" "$(q '[.results[]|select(.workload=="tcp-stream").audit|
+    select(.receiver_bytes > .device_bytes or
+    .receiver_bytes < .device_bytes*0.93 - .retransmitted_bytes)]|length')" 0
+# The proof that forwarding is counted: ptp's packets go through the node's stack, the host's not.
+is "ptp is seen to be forwarded by the stack in all places" "$(q '[.results[]|select(.path=="ptp" and
+    .workload=="udp-rr" and .audit.forwarded_by_stack > 100)]|length')" 3
+is "loopback is not" "$(q '[.results[]|select(.path=="host" and .where=="local" and
+    .audit.forwarded_by_stack == 0)]|length')" 4
+is "settings are recorded as they are" "$(q '[.paths[].devices[]?|select(.device!="lo" and .mtu!=1500)]|length')" 0
+is "machine is described" "$(q '.machine.kernel')" "$(uname -r)"
+is "the page can be made again from the result" \
+    "$("$nb" report "$TMP/r.json" "$TMP/again.html" && cmp "$TMP/r.html" "$TMP/again.html" && echo same)" same
+echo '{"netbench":1,"netbench":2}' >"$TMP/twice.json"
+nok "a result with a doubled key is refused" "$nb" report "$TMP/twice.json" "$TMP/x.html"
+echo '{"other":1}' >"$TMP/other.json"
+nok "and one that is none" "$nb" report "$TMP/other.json" "$TMP/x.html"
+
+must ok "measures IPv6 with rules and another MTU" "$nb" "${short[@]}" --family 6 --rules 20 --mtu 1400 \
+    --paths ptp,ptp-hop,bridge --workloads tcp-rr --json "$TMP/r.json"
+is "the other MTU is really set" "$(q '[.paths[].devices[]|select(.device!="lo" and .mtu!=1400)]|length')" 0
+
+"$nb" --rounds 1 --time 0.1 --quiet --paths podwire-vhost-user --workloads tcp-rr >"$TMP/out" 2>&1 && rc=0 || rc=$?
+is "a path that was asked for and cannot be had is an error" $rc 3
+like "and says why" "$(cat "$TMP/out")" 'not in this build'
+
+is "nothing is left after it all" "$(traces)" "$before"
+
+start() { "$nb" --rounds 50 --time 1 --quiet --paths ptp,bridge --where local --workloads tcp-rr >"$TMP/out" 2>&1 & }
+kids() { ps -e -o comm= | grep -c netbench; }
+for sig in KILL INT TERM; do
+    start
+    pid=$!
+    wait_for 20 bash -c '[ $(ps -e -o comm= | grep -c netbench) -ge 4 ]' # parent, laboratory, two ends
+    if [ $sig = INT ]; then
+        # As a terminal does: to the whole group. A background shell job ignores SIGINT, so the
+        # laboratory is asked directly.
+        pkill -INT -P $pid -x netbench
+    else
+        kill -$sig $pid
+    fi
+    wait $pid || true
+    wait_for 10 bash -c '! ps -e -o comm= | grep -q netbench'
+    is "nothing is left after SIG$sig" "$(traces)" "$before"
+done
