@@ -1,0 +1,195 @@
+// SPDX-License-Identifier: Apache-2.0
+/* podwire-vhost: a vhost-user network back-end. A thin program over libvmmnet. */
+#include <fcntl.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/signalfd.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "loader/base/cleanup.h"
+#include "vmm-net/options.h"
+#include "vmm-net/sandbox.h"
+#include "vmm-net/serve.h"
+#include "vmm-net/supervisor.h"
+#include "vmm-net/vmmnet.h"
+
+static int print_capabilities(void)
+{
+    /* vhost-user.json knows no features for "net" devices. */
+    puts("{\n  \"type\": \"net\",\n  \"features\": []\n}");
+    return 0;
+}
+
+static int open_stats(const char *path, bool create, struct vmmnet_stats **out, struct pw_err *err)
+{
+    size_t len = sizeof(**out);
+    pw_fd fd = open(path, create ? O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW : O_RDONLY | O_CLOEXEC,
+                    0644);
+    struct stat st;
+
+    if (fd < 0)
+        return pw_err_errno(err, -errno, "open %s", path);
+    if (create && ftruncate(fd, (off_t)len))
+        return pw_err_errno(err, -errno, "size of %s", path);
+    if (fstat(fd, &st) || st.st_size < (off_t)len)
+        return pw_err_set(err, -EINVAL, "%s is not a counters' file of this version", path);
+    void *p = mmap(NULL, len, create ? PROT_READ | PROT_WRITE : PROT_READ, MAP_SHARED, fd, 0);
+    if (p == MAP_FAILED)
+        return pw_err_errno(err, -errno, "map %s", path);
+    *out = p;
+    return 0;
+}
+
+static int show_stats(const char *path, struct pw_err *err)
+{
+    struct vmmnet_stats *s;
+    int rc = open_stats(path, false, &s, err);
+
+    if (rc)
+        return rc;
+    if (s->magic != VMMNET_STATS_MAGIC || s->size < sizeof(*s) || s->pairs > VMMNET_MAX_PAIRS)
+        return pw_err_set(err, -EINVAL, "%s is not a counters' file of this version", path);
+    printf("{\"connected\":%s,\"connections\":%" PRIu64 ",\"refused\":%" PRIu64
+           ",\"messages\":%" PRIu64 ",\"bad_messages\":%" PRIu64 ",\"features\":\"0x%" PRIx64
+           "\",\"faults\":%" PRIu64 ",\"last_error\":\"",
+           s->connected ? "true" : "false", s->connections, s->refused, s->messages,
+           s->bad_messages, s->features, s->faults);
+    for (size_t i = 0; i < sizeof(s->last_error) && s->last_error[i]; i++)
+        if (s->last_error[i] >= ' ' && s->last_error[i] != '"' && s->last_error[i] != '\\')
+            putchar(s->last_error[i]);
+    printf("\",\"pairs\":[");
+    for (unsigned i = 0; i < s->pairs; i++) {
+        const struct vmmnet_counters *c = &s->pair[i];
+        printf("%s{\"tx_frames\":%" PRIu64 ",\"tx_bytes\":%" PRIu64 ",\"rx_frames\":%" PRIu64
+               ",\"rx_bytes\":%" PRIu64 ",\"tx_bad_header\":%" PRIu64 ",\"tx_bad_length\":%" PRIu64
+               ",\"tx_refused\":%" PRIu64 ",\"tx_discarded\":%" PRIu64 ",\"rx_truncated\":%" PRIu64
+               ",\"rx_starved\":%" PRIu64 ",\"kicks\":%" PRIu64 ",\"calls\":%" PRIu64
+               ",\"sleeps\":%" PRIu64 ",\"ring_errors\":%" PRIu64 "}",
+               i ? "," : "", c->tx_frames, c->tx_bytes, c->rx_frames, c->rx_bytes,
+               c->tx_bad_header, c->tx_bad_length, c->tx_refused, c->tx_discarded, c->rx_truncated,
+               c->rx_starved, c->kicks, c->calls, c->sleeps, c->ring_errors);
+    }
+    puts("]}");
+    return 0;
+}
+
+static int open_server(const struct vh_options *o, struct vn_server *s, struct pw_err *err)
+{
+    s->once = o->once;
+    s->allow[s->nallow++] = 0;
+    s->allow[s->nallow++] = geteuid();
+    if (o->have_peer_uid)
+        s->allow[s->nallow++] = o->peer_uid;
+    if (o->fd >= 0)
+        return vn_server_fd(s, o->fd, err);
+    if (o->client)
+        return vn_server_connect(s, o->socket_path, err);
+    return vn_server_listen(s, o->socket_path, o->mode, err);
+}
+
+/* Everything that needs a path, a name or a privilege, opened while we have them. */
+struct resources {
+    struct vn_server server;
+    struct vmmnet_stats *stats;
+    int tap[VMMNET_MAX_PAIRS];
+};
+
+static int open_all(const struct vh_options *o, struct resources *r, struct pw_err *err)
+{
+    int rc = open_server(o, &r->server, err);
+
+    for (unsigned i = 0; i < o->queues; i++)
+        r->tap[i] = o->tap_fds ? o->tap_fd[i] : VMMNET_NULL_TAP;
+    if (!rc && o->tap)
+        rc = vmmnet_tap_open(o->tap, o->queues, r->tap, err);
+    if (!rc && o->stats)
+        rc = open_stats(o->stats, true, &r->stats, err);
+    return rc;
+}
+
+/* What the back-end process does, from its descriptors to its end. */
+static int run(const struct vh_options *o, struct resources *r, struct pw_err *err)
+{
+    struct vmmnet_stats fallback = {0};
+    struct vmmnet *net = NULL;
+    sigset_t set;
+
+    sigemptyset(&set);
+    sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGINT);
+    sigprocmask(SIG_BLOCK, &set, NULL);
+    pw_fd stop = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+    if (stop < 0)
+        return pw_err_errno(err, -errno, "signalfd");
+
+    if (!r->stats)
+        r->stats = &fallback;
+    struct vmmnet_conf conf = {
+        .pairs = o->queues,
+        .tap = r->tap,
+        .have_mac = o->have_mac,
+        .mtu = o->mtu,
+        .features_off = o->features_off,
+        .busy_poll_us = o->busy_poll_us,
+        .no_uring = o->no_uring,
+        .stats = r->stats,
+    };
+    memcpy(conf.mac, o->mac, sizeof(conf.mac));
+    int rc = vmmnet_new(&conf, &net, err);
+    if (!rc && !o->no_sandbox)
+        rc = vn_sandbox_filter(err);
+    if (!rc)
+        rc = vn_serve(net, r->stats, &r->server, stop, err);
+    vmmnet_free(net);
+    return rc;
+}
+
+static int start(const struct vh_options *o, struct pw_err *err)
+{
+    struct resources r = {.server = VN_SERVER_INIT};
+    int rc = open_all(o, &r, err);
+
+    if (!rc && !o->no_sandbox)
+        rc = vn_sandbox_confine(o->uid, o->gid, o->supervise, err);
+    /* Connecting mode: the path's last part is looked up from here, whatever the root is. */
+    if (!rc && r.server.dir >= 0 && fchdir(r.server.dir))
+        rc = pw_err_errno(err, -errno, "change to the socket's directory");
+    bool serve = !rc;
+    if (!rc && o->supervise) {
+        rc = vn_supervise(err);
+        serve = rc == 1;
+    }
+    if (serve)
+        rc = run(o, &r, err);
+    /* Works only without a sandbox; in one, the next start finds the socket dead and replaces it. */
+    if (o->no_sandbox && r.server.listen >= 0 && o->socket_path && (!o->supervise || !serve))
+        (void)unlink(o->socket_path);
+    vn_server_close(&r.server);
+    return rc;
+}
+
+int main(int argc, char **argv)
+{
+    struct pw_err err = PW_ERR_INIT;
+    struct vh_options o;
+    int rc = vh_options_parse(argc, argv, &o, &err);
+
+    if (!rc) {
+        switch (o.action) {
+        case VH_CAPABILITIES: return print_capabilities();
+        case VH_HELP: fputs(vh_help, stdout); return 0;
+        case VH_VERSION: puts("podwire-vhost " PW_VERSION); return 0;
+        case VH_SHOW_STATS: rc = show_stats(o.stats, &err); break;
+        case VH_RUN: rc = start(&o, &err); break;
+        }
+    }
+    if (rc < 0) {
+        fprintf(stderr, "podwire-vhost: %s\n", err.msg);
+        return rc == -EINVAL ? 2 : 1;
+    }
+    return 0;
+}

@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "vmm-net/sandbox.h"
+
+#include <grp.h>
+#include <linux/audit.h>
+#include <linux/capability.h>
+#include <linux/filter.h>
+#include <linux/if_tun.h>
+#include <linux/seccomp.h>
+#include <sched.h>
+#include <stddef.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "loader/base/cleanup.h"
+
+#define NAMESPACES (CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS)
+
+/* Replace the root by an empty file system; nothing of the old one stays mounted here. */
+static int empty_root(struct pw_err *err)
+{
+    static const char *const places[] = {"/proc", "/dev", "/tmp", "/run"};
+    bool mounted = false;
+
+    if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL))
+        return pw_err_errno(err, -errno, "sandbox: private mounts");
+    for (size_t i = 0; i < PW_ARRAY_SIZE(places) && !mounted; i++)
+        mounted = !mount("none", places[i], "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC,
+                         "mode=0555,size=4k,nr_inodes=2") &&
+                  !chdir(places[i]);
+    if (!mounted)
+        return pw_err_errno(err, -errno, "sandbox: mount an empty root");
+    if (syscall(SYS_pivot_root, ".", ".") || umount2(".", MNT_DETACH) || chdir("/") ||
+        mount(NULL, "/", NULL, MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC,
+              NULL))
+        return pw_err_errno(err, -errno, "sandbox: change to the empty root");
+    return 0;
+}
+
+static int drop_privileges(uid_t uid, gid_t gid, struct pw_err *err)
+{
+    for (int cap = 0; cap <= CAP_LAST_CAP; cap++)
+        if (prctl(PR_CAPBSET_DROP, cap, 0, 0, 0) && errno != EINVAL)
+            return pw_err_errno(err, -errno, "sandbox: drop capability %d", cap);
+    if (setgroups(0, NULL) || setresgid(gid, gid, gid) || setresuid(uid, uid, uid))
+        return pw_err_errno(err, -errno, "sandbox: become user %u", (unsigned)uid);
+
+    struct __user_cap_header_struct h = {.version = _LINUX_CAPABILITY_VERSION_3};
+    struct __user_cap_data_struct none[2] = {{0}};
+    if (syscall(SYS_capset, &h, none))
+        return pw_err_errno(err, -errno, "sandbox: drop capabilities");
+    return 0;
+}
+
+int vn_sandbox_confine(uid_t uid, gid_t gid, bool children, struct pw_err *err)
+{
+    const int spaces = NAMESPACES | (children ? CLONE_NEWPID : 0);
+    struct rlimit zero = {0, 0};
+    int rc = 0;
+
+    if (geteuid() == 0) {
+        if (unshare(spaces))
+            return pw_err_errno(err, -errno, "sandbox: new namespaces");
+        rc = empty_root(err);
+        if (!rc)
+            rc = drop_privileges(uid, gid, err);
+    } else if (!unshare(CLONE_NEWUSER | spaces)) {
+        /* Ids stay unmapped: nobody, with no power over anything. */
+        rc = empty_root(err);
+    }
+    if (rc)
+        return rc;
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) || setrlimit(RLIMIT_CORE, &zero))
+        return pw_err_errno(err, -errno, "sandbox: no new privileges");
+    /* Nobody of the same user may read guest memory through us. Last: /proc/self closes. */
+    if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0))
+        return pw_err_errno(err, -errno, "sandbox: not dumpable");
+    return 0;
+}
+
+/* ---- system calls ---- */
+
+#if defined(__x86_64__)
+#define ARCH AUDIT_ARCH_X86_64
+#elif defined(__aarch64__)
+#define ARCH AUDIT_ARCH_AARCH64
+#else
+#error "add this architecture's AUDIT_ARCH"
+#endif
+
+/* Without a look at their arguments. */
+static const uint16_t allowed[] = {
+    /* frames and notifications: the hot ones first */
+    SYS_readv, SYS_writev, SYS_write, SYS_read, SYS_io_uring_enter, SYS_epoll_pwait, SYS_futex,
+#ifdef SYS_epoll_wait
+    SYS_epoll_wait,
+#endif
+    SYS_clock_gettime, SYS_clock_nanosleep, SYS_epoll_ctl,
+    /* connections and messages */
+    SYS_recvmsg, SYS_sendmsg, SYS_accept4, SYS_connect, SYS_getsockopt, SYS_ppoll, SYS_close,
+#ifdef SYS_poll
+    SYS_poll,
+#endif
+    SYS_fcntl, SYS_fstat, SYS_fstatfs, SYS_newfstatat,
+    /* guest memory and our own */
+    SYS_munmap, SYS_madvise, SYS_brk, SYS_memfd_create, SYS_ftruncate, SYS_getrandom,
+    /* signals, threads, the end */
+    SYS_rt_sigreturn, SYS_rt_sigprocmask, SYS_rt_sigaction, SYS_getpid, SYS_gettid, SYS_tgkill,
+    SYS_sched_yield, SYS_restart_syscall, SYS_exit, SYS_exit_group,
+};
+
+#define LD(field)                                                                                  \
+    BPF_STMT(BPF_LD | BPF_W | BPF_ABS, (uint32_t)offsetof(struct seccomp_data, field))
+#define LD_ARG(n)                                                                                  \
+    BPF_STMT(BPF_LD | BPF_W | BPF_ABS, (uint32_t)(offsetof(struct seccomp_data, args) + 8 * (n)))
+#define RET(v) BPF_STMT(BPF_RET | BPF_K, (v))
+#define JEQ(k, t, f) BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (k), (t), (f))
+#define JSET(k, t, f) BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, (k), (t), (f))
+
+int vn_sandbox_filter(struct pw_err *err)
+{
+    static const struct sock_filter head[] = {
+        LD(arch),
+        JEQ(ARCH, 1, 0),
+        RET(SECCOMP_RET_KILL_PROCESS),
+        LD(nr),
+    };
+    static const struct sock_filter tail[] = {
+        /* memory that is never executable */
+        JEQ(SYS_mmap, 1, 0),
+        JEQ(SYS_mprotect, 0, 3),
+        LD_ARG(2),
+        JSET(PROT_EXEC, 8, 0),
+        RET(SECCOMP_RET_ALLOW),
+        /* unix sockets */
+        JEQ(SYS_socket, 0, 3),
+        LD_ARG(0),
+        JEQ(AF_UNIX, 0, 4),
+        RET(SECCOMP_RET_ALLOW),
+        /* what may be done to a tap that is open */
+        JEQ(SYS_ioctl, 0, 2),
+        LD_ARG(1),
+        JEQ((uint32_t)TUNSETOFFLOAD, 2, 1),
+        RET(SECCOMP_RET_KILL_PROCESS),
+        JEQ((uint32_t)TUNSETQUEUE, 0, 1),
+        RET(SECCOMP_RET_ALLOW),
+        RET(SECCOMP_RET_KILL_PROCESS),
+    };
+    struct sock_filter prog[PW_ARRAY_SIZE(head) + 2 * PW_ARRAY_SIZE(allowed) +
+                            PW_ARRAY_SIZE(tail)];
+    size_t n = 0;
+
+    for (size_t i = 0; i < PW_ARRAY_SIZE(head); i++)
+        prog[n++] = head[i];
+    for (size_t i = 0; i < PW_ARRAY_SIZE(allowed); i++) {
+        prog[n++] = (struct sock_filter)JEQ(allowed[i], 0, 1);
+        prog[n++] = (struct sock_filter)RET(SECCOMP_RET_ALLOW);
+    }
+    for (size_t i = 0; i < PW_ARRAY_SIZE(tail); i++)
+        prog[n++] = tail[i];
+
+    struct sock_fprog fp = {.len = (unsigned short)n, .filter = prog};
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
+        return pw_err_errno(err, -errno, "sandbox: no new privileges");
+    long rc = syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC, &fp);
+    if (rc)
+        return pw_err_errno(err, rc < 0 ? -errno : -EBUSY, "sandbox: system call filter");
+    return 0;
+}

@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "vmm-net/supervisor.h"
+
+#include <signal.h>
+#include <stdbool.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#define SHORT_LIFE_S 5    /* a back-end that dies earlier was not well */
+#define LONGEST_WAIT_MS 5000
+
+static time_t seconds(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return t.tv_sec;
+}
+
+/* Wait for `ms` or until told to end. */
+static bool told_to_end(const sigset_t *set, long ms)
+{
+    struct timespec t = {.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000};
+
+    for (;;) {
+        int sig = sigtimedwait(set, NULL, &t);
+        if (sig == SIGTERM || sig == SIGINT)
+            return true;
+        if (sig < 0)
+            return false;
+    }
+}
+
+int vn_supervise(struct pw_err *err)
+{
+    sigset_t set;
+    long wait_ms = 0;
+
+    sigemptyset(&set);
+    sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGCHLD);
+    sigprocmask(SIG_BLOCK, &set, NULL);
+
+    for (;;) {
+        pid_t parent = getpid();
+        pid_t pid = fork();
+        if (pid < 0)
+            return pw_err_errno(err, -errno, "start the back-end");
+        if (!pid) {
+            /* Without its supervisor nobody would end it; in a PID namespace of its own getppid
+             * is 0, which also means that it still lives. */
+            if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) ||
+                (getppid() != parent && getppid() != 0))
+                _exit(1);
+            sigprocmask(SIG_UNBLOCK, &set, NULL);
+            return 1;
+        }
+        time_t born = seconds();
+        int status = 0;
+        for (;;) {
+            int sig = sigwaitinfo(&set, NULL);
+            if (sig == SIGTERM || sig == SIGINT) {
+                kill(pid, SIGTERM);
+                if (waitpid(pid, &status, 0) < 0)
+                    return pw_err_errno(err, -errno, "wait for the back-end");
+                return 0;
+            }
+            if (waitpid(pid, &status, WNOHANG) == pid)
+                break;
+        }
+        if (WIFEXITED(status) && !WEXITSTATUS(status))
+            return 0;
+        if (seconds() - born >= SHORT_LIFE_S)
+            wait_ms = 0;
+        if (wait_ms && told_to_end(&set, wait_ms))
+            return 0;
+        wait_ms = wait_ms ? wait_ms * 2 : 50;
+        if (wait_ms > LONGEST_WAIT_MS)
+            wait_ms = LONGEST_WAIT_MS;
+    }
+}
