@@ -15,8 +15,6 @@
 #include "vmm-net/uring.h"
 
 #define WORKER_STACK (256 * 1024)
-/* epoll tags */
-enum { EV_TAP = 0, EV_WAKE = 1, EV_KICK = 2 };
 
 /* ---- gate ---- */
 
@@ -131,10 +129,14 @@ static void sleep_until_work(struct vn_pair *p, int timeout_ms)
     if (!n)
         p->pump.rx_timeout = true;
     for (int i = 0; i < n; i++) {
-        if (ev[i].data.u32 == EV_WAKE && read(p->wake, &v, sizeof(v)) < 0)
+        if (ev[i].data.u32 == VN_EV_WAKE && read(p->wake, &v, sizeof(v)) < 0)
             continue;
-        if (ev[i].data.u32 == EV_KICK)
-            p->count->kicks++;
+        if (ev[i].data.u32 < VN_EV_KICK)
+            continue;
+        struct vn_ring *r = &p->ring[ev[i].data.u32 - VN_EV_KICK];
+        p->count->kicks++;
+        if (!atomic_exchange(&r->stale_kick, false))
+            atomic_store(&r->kicked, true);
     }
 }
 
@@ -248,7 +250,7 @@ static int pair_new(struct vmmnet *dev, unsigned index, struct pw_err *err)
 
     p->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     p->epoll = epoll_create1(EPOLL_CLOEXEC);
-    struct epoll_event ev = {.events = EPOLLIN, .data.u32 = EV_WAKE};
+    struct epoll_event ev = {.events = EPOLLIN, .data.u32 = VN_EV_WAKE};
     if (p->wake < 0 || p->epoll < 0 || epoll_ctl(p->epoll, EPOLL_CTL_ADD, p->wake, &ev))
         return pw_err_errno(err, -errno, "queue pair %u: eventfd", index);
     return 0;

@@ -22,6 +22,9 @@
 
 enum { VN_RX = 0, VN_TX = 1 }; /* ring index = 2 * pair + this */
 
+/* Tags of what a worker waits for; VN_EV_KICK + VN_TX is the other ring's. */
+enum { VN_EV_TAP, VN_EV_WAKE, VN_EV_KICK };
+
 struct vn_ring {
     struct vn_virtq q;
     uint32_t num;
@@ -33,7 +36,9 @@ struct vn_ring {
     bool positioned; /* q knows where to go on */
     bool live;       /* resolved, not broken: the worker may use it */
     bool enabled;
-    bool polled; /* no kick descriptor: look by ourselves */
+    bool polled;            /* no kick descriptor: look by ourselves */
+    atomic_bool kicked;     /* since it was started: a disabled ring is drained only then */
+    atomic_bool stale_kick; /* the descriptor came with kicks meant for our predecessor */
     int kick, call, err;
 };
 

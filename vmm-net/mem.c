@@ -154,8 +154,7 @@ int vn_mem_add(struct vn_mem *m, uint64_t gpa, uint64_t uva, uint64_t size, int 
 
     if (m->n == VMMNET_MAX_REGIONS)
         return pw_err_set(err, -ENOSPC, "memory region: more than %u", VMMNET_MAX_REGIONS);
-    if (!size || __builtin_add_overflow(gpa, size, &end) ||
-        __builtin_add_overflow(uva, size, &end))
+    if (!size || __builtin_add_overflow(gpa, size, &end) || __builtin_add_overflow(uva, size, &end))
         return pw_err_set(err, -EINVAL, "memory region at 0x%llx: empty or wraps round",
                           (unsigned long long)gpa);
     for (unsigned i = 0; i < m->n; i++)

@@ -45,9 +45,29 @@ const char vh_help[] =
     "  --help  --version\n";
 
 enum {
-    O_SOCKET = 256, O_CLIENT, O_FD, O_MODE, O_PEER, O_ONCE, O_TAP, O_TAPFD, O_NULL, O_QUEUES,
-    O_MAC, O_MTU, O_NOFEATURE, O_BUSY, O_NOURING, O_STATS, O_USER, O_NOSANDBOX, O_SUPERVISE,
-    O_SHOW, O_CAPS, O_HELP, O_VERSION
+    O_SOCKET = 256,
+    O_CLIENT,
+    O_FD,
+    O_MODE,
+    O_PEER,
+    O_ONCE,
+    O_TAP,
+    O_TAPFD,
+    O_NULL,
+    O_QUEUES,
+    O_MAC,
+    O_MTU,
+    O_NOFEATURE,
+    O_BUSY,
+    O_NOURING,
+    O_STATS,
+    O_USER,
+    O_NOSANDBOX,
+    O_SUPERVISE,
+    O_SHOW,
+    O_CAPS,
+    O_HELP,
+    O_VERSION
 };
 
 static const struct option longs[] = {
@@ -139,8 +159,12 @@ static int one(struct vh_options *o, int opt, const char *arg, struct pw_err *er
     int rc = 0;
 
     switch (opt) {
-    case O_SOCKET: o->socket_path = arg; break;
-    case O_CLIENT: o->client = true; break;
+    case O_SOCKET:
+        o->socket_path = arg;
+        break;
+    case O_CLIENT:
+        o->client = true;
+        break;
     case O_FD:
         rc = number("fd", arg, 10, 1 << 20, &v, NULL, err);
         o->fd = (int)v;
@@ -154,10 +178,18 @@ static int one(struct vh_options *o, int opt, const char *arg, struct pw_err *er
         o->peer_uid = (uid_t)v;
         o->have_peer_uid = true;
         break;
-    case O_ONCE: o->once = true; break;
-    case O_TAP: o->tap = arg; break;
-    case O_TAPFD: rc = tap_fds(o, arg, err); break;
-    case O_NULL: o->null_tap = true; break;
+    case O_ONCE:
+        o->once = true;
+        break;
+    case O_TAP:
+        o->tap = arg;
+        break;
+    case O_TAPFD:
+        rc = tap_fds(o, arg, err);
+        break;
+    case O_NULL:
+        o->null_tap = true;
+        break;
     case O_QUEUES:
         rc = number("queues", arg, 10, VMMNET_MAX_PAIRS, &v, NULL, err);
         if (!rc && !v)
@@ -184,19 +216,36 @@ static int one(struct vh_options *o, int opt, const char *arg, struct pw_err *er
         rc = number("busy-poll", arg, 10, 1000000, &v, NULL, err);
         o->busy_poll_us = (unsigned)v;
         break;
-    case O_NOURING: o->no_uring = true; break;
-    case O_STATS: o->stats = arg; break;
-    case O_USER: rc = user(o, arg, err); break;
-    case O_NOSANDBOX: o->no_sandbox = true; break;
-    case O_SUPERVISE: o->supervise = true; break;
+    case O_NOURING:
+        o->no_uring = true;
+        break;
+    case O_STATS:
+        o->stats = arg;
+        break;
+    case O_USER:
+        rc = user(o, arg, err);
+        break;
+    case O_NOSANDBOX:
+        o->no_sandbox = true;
+        break;
+    case O_SUPERVISE:
+        o->supervise = true;
+        break;
     case O_SHOW:
         o->action = VH_SHOW_STATS;
         o->stats = arg;
         break;
-    case O_CAPS: o->action = VH_CAPABILITIES; break;
-    case O_HELP: o->action = VH_HELP; break;
-    case O_VERSION: o->action = VH_VERSION; break;
-    default: rc = pw_err_set(err, -EINVAL, "see podwire-vhost --help");
+    case O_CAPS:
+        o->action = VH_CAPABILITIES;
+        break;
+    case O_HELP:
+        o->action = VH_HELP;
+        break;
+    case O_VERSION:
+        o->action = VH_VERSION;
+        break;
+    default:
+        rc = pw_err_set(err, -EINVAL, "see podwire-vhost --help");
     }
     return rc;
 }
@@ -219,8 +268,8 @@ static int consistent(struct vh_options *o, struct pw_err *err)
 
 int vh_options_parse(int argc, char **argv, struct vh_options *o, struct pw_err *err)
 {
-    *o = (struct vh_options){
-        .fd = -1, .busy_poll_us = 50, .uid = 65534, .gid = 65534, .mode = 0600};
+    *o =
+        (struct vh_options){.fd = -1, .busy_poll_us = 50, .uid = 65534, .gid = 65534, .mode = 0600};
     int opt;
 
     opterr = 0;

@@ -16,7 +16,7 @@ struct vh_options {
     enum vh_action action;
     const char *socket_path; /* listen there, or connect to it with `client` */
     bool client;
-    int fd; /* a connected or listening socket handed over, -1: none */
+    int fd;          /* a connected or listening socket handed over, -1: none */
     const char *tap; /* name, NULL: by descriptors or none */
     int tap_fd[VMMNET_MAX_PAIRS];
     unsigned tap_fds;

@@ -58,8 +58,8 @@ static void advance(const struct vn_virtq *q, uint16_t *pos, bool *wrap, unsigne
 
 enum vq_result packed_pop(struct vn_virtq *q, const struct vq_sink *s, struct vq_chain *c)
 {
-    uint16_t flags = __atomic_load_n(
-        (const uint16_t *)(const void *)(slot(q, q->next_avail) + 14), __ATOMIC_ACQUIRE);
+    uint16_t flags = __atomic_load_n((const uint16_t *)(const void *)(slot(q, q->next_avail) + 14),
+                                     __ATOMIC_ACQUIRE);
     if (!is_avail(flags, q->avail_wrap))
         return VQ_NONE;
 
@@ -107,8 +107,8 @@ enum vq_result packed_pop(struct vn_virtq *q, const struct vq_sink *s, struct vq
 void packed_push(struct vn_virtq *q, const struct vq_chain *c, uint32_t len)
 {
     uint8_t *d = slot(q, q->next_used);
-    uint16_t flags = (uint16_t)((q->used_wrap ? VQ_F_AVAIL | VQ_F_USED : 0) |
-                                (len ? VQ_F_WRITE : 0));
+    uint16_t flags =
+        (uint16_t)((q->used_wrap ? VQ_F_AVAIL | VQ_F_USED : 0) | (len ? VQ_F_WRITE : 0));
 
     __atomic_store_n((uint32_t *)(void *)(d + 8), len, __ATOMIC_RELAXED);
     store16(d + 12, c->id);

@@ -27,8 +27,8 @@ static int print_capabilities(void)
 static int open_stats(const char *path, bool create, struct vmmnet_stats **out, struct pw_err *err)
 {
     size_t len = sizeof(**out);
-    pw_fd fd = open(path, create ? O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW : O_RDONLY | O_CLOEXEC,
-                    0644);
+    pw_fd fd =
+        open(path, create ? O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW : O_RDONLY | O_CLOEXEC, 0644);
     struct stat st;
 
     if (fd < 0)
@@ -69,9 +69,9 @@ static int show_stats(const char *path, struct pw_err *err)
                ",\"tx_refused\":%" PRIu64 ",\"tx_discarded\":%" PRIu64 ",\"rx_truncated\":%" PRIu64
                ",\"rx_starved\":%" PRIu64 ",\"kicks\":%" PRIu64 ",\"calls\":%" PRIu64
                ",\"sleeps\":%" PRIu64 ",\"ring_errors\":%" PRIu64 "}",
-               i ? "," : "", c->tx_frames, c->tx_bytes, c->rx_frames, c->rx_bytes,
-               c->tx_bad_header, c->tx_bad_length, c->tx_refused, c->tx_discarded, c->rx_truncated,
-               c->rx_starved, c->kicks, c->calls, c->sleeps, c->ring_errors);
+               i ? "," : "", c->tx_frames, c->tx_bytes, c->rx_frames, c->rx_bytes, c->tx_bad_header,
+               c->tx_bad_length, c->tx_refused, c->tx_discarded, c->rx_truncated, c->rx_starved,
+               c->kicks, c->calls, c->sleeps, c->ring_errors);
     }
     puts("]}");
     return 0;
@@ -165,7 +165,8 @@ static int start(const struct vh_options *o, struct pw_err *err)
     }
     if (serve)
         rc = run(o, &r, err);
-    /* Works only without a sandbox; in one, the next start finds the socket dead and replaces it. */
+    /* Works only without a sandbox; in one, the next start finds the socket dead and replaces it.
+     */
     if (o->no_sandbox && r.server.listen >= 0 && o->socket_path && (!o->supervise || !serve))
         (void)unlink(o->socket_path);
     vn_server_close(&r.server);
@@ -180,11 +181,20 @@ int main(int argc, char **argv)
 
     if (!rc) {
         switch (o.action) {
-        case VH_CAPABILITIES: return print_capabilities();
-        case VH_HELP: fputs(vh_help, stdout); return 0;
-        case VH_VERSION: puts("podwire-vhost " PW_VERSION); return 0;
-        case VH_SHOW_STATS: rc = show_stats(o.stats, &err); break;
-        case VH_RUN: rc = start(&o, &err); break;
+        case VH_CAPABILITIES:
+            return print_capabilities();
+        case VH_HELP:
+            fputs(vh_help, stdout);
+            return 0;
+        case VH_VERSION:
+            puts("podwire-vhost " PW_VERSION);
+            return 0;
+        case VH_SHOW_STATS:
+            rc = show_stats(o.stats, &err);
+            break;
+        case VH_RUN:
+            rc = start(&o, &err);
+            break;
         }
     }
     if (rc < 0) {

@@ -171,8 +171,8 @@ int vn_proto_new(struct vmmnet *dev, int sock, struct vn_proto **out, struct pw_
 
     if (!p)
         return pw_err_set(err, -ENOMEM, "connection: out of memory");
-    *p = (struct vn_proto){.dev = dev, .sock = sock, .backend_req = -1, .state_fd = -1,
-                           .in = VU_MSG_INIT};
+    *p = (struct vn_proto){
+        .dev = dev, .sock = sock, .backend_req = -1, .state_fd = -1, .in = VU_MSG_INIT};
     *out = p;
     return 0;
 }

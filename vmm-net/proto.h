@@ -23,7 +23,7 @@
 /* One connection. */
 struct vn_proto {
     struct vmmnet *dev;
-    int sock; /* -1: replies are thrown away (fuzzing) */
+    int sock;          /* -1: replies are thrown away (fuzzing) */
     uint64_t features; /* protocol features acked */
     int backend_req;
     int state_fd; /* device state being loaded */

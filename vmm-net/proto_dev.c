@@ -160,8 +160,8 @@ int vn_h_log_base(struct vn_proto *p, struct vu_msg *m, int *fd, struct pw_err *
                           (unsigned long long)m->p.log.size);
     int rc = check_backing(m->fds[0], err);
     if (!rc)
-        rc = vn_map_open(&log.map, m->fds[0], m->p.log.offset, m->p.log.size,
-                         &p->dev->mem.poisoned, err);
+        rc = vn_map_open(&log.map, m->fds[0], m->p.log.offset, m->p.log.size, &p->dev->mem.poisoned,
+                         err);
     if (rc)
         return pw_err_wrap(err, "dirty log");
     log.size = m->p.log.size;

@@ -91,6 +91,10 @@ static unsigned pump_tx(struct vn_pair *p)
 
     if (!ring->live)
         return 0;
+    /* Between its start and its first enabling a ring waits: what the guest posted before a
+     * reconnect is sent, not thrown away. A kick is the guest's word that it wants it drained. */
+    if (!ring->enabled && !atomic_load_explicit(&ring->kicked, memory_order_relaxed))
+        return 0;
     vq_disarm(&ring->q);
     while (n < PUMP_BATCH && used + VQ_MAX_SEGS + 1 <= PUMP_TX_IOV) {
         struct pump_frame *f = &pump->tx[n];
@@ -389,7 +393,7 @@ bool vn_pump_arm(struct vn_pair *p, int *timeout_ms)
         if (pump->tx_blocked)
             events |= EPOLLOUT;
         else
-            more = vq_arm(&tx->q);
+            more = vq_arm(&tx->q) && (tx->enabled || atomic_load(&tx->kicked));
         if (tx->polled)
             *timeout_ms = 1;
     }

@@ -4,6 +4,7 @@
 
 #include <fcntl.h>
 #include <linux/vhost_types.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/stat.h>
@@ -11,8 +12,6 @@
 
 #include "loader/base/cleanup.h"
 #include "vmm-net/tapdev.h"
-
-enum { EV_KICK = 2 };
 
 static int resolve(struct vmmnet *dev, unsigned ring, struct pw_err *err);
 
@@ -97,8 +96,8 @@ void vn_dev_memory(struct vmmnet *dev, struct vn_mem *mem)
 int vn_dev_memory_add(struct vmmnet *dev, const struct vu_region *r, int fd, struct pw_err *err)
 {
     vn_dev_pause(dev);
-    int rc = vn_mem_add(&dev->mem, r->guest_addr, r->user_addr, r->size, fd, r->mmap_offset, NULL,
-                        err);
+    int rc =
+        vn_mem_add(&dev->mem, r->guest_addr, r->user_addr, r->size, fd, r->mmap_offset, NULL, err);
     if (!rc)
         resolve_all(dev);
     vn_dev_resume(dev);
@@ -300,12 +299,15 @@ int vn_ring_kick(struct vmmnet *dev, unsigned ring, int *fd, struct pw_err *err)
     struct vn_ring *r = vn_ring_of(dev, ring);
     struct vn_pair *p = vn_pair_of(dev, ring);
     /* Edge triggered and never read: each kick is one event, and nobody can block us in a read. */
-    struct epoll_event ev = {.events = EPOLLIN | EPOLLET, .data.u32 = EV_KICK};
+    struct epoll_event ev = {.events = EPOLLIN | EPOLLET, .data.u32 = VN_EV_KICK + ring % 2};
+    struct pollfd old = {.fd = *fd, .events = POLLIN};
 
     if (claim(ring, *fd, err))
         return -EINVAL;
     vn_pair_pause(p);
     int rc = 0;
+    atomic_store(&r->stale_kick, *fd >= 0 && poll(&old, 1, 0) == 1);
+    atomic_store(&r->kicked, false);
     if (*fd >= 0 && epoll_ctl(p->epoll, EPOLL_CTL_ADD, *fd, &ev))
         rc = pw_err_errno(err, -errno, "ring %u: watch its kicks", ring);
     if (!rc) {

@@ -99,26 +99,55 @@ int vn_sandbox_confine(uid_t uid, gid_t gid, bool children, struct pw_err *err)
 /* Without a look at their arguments. */
 static const uint16_t allowed[] = {
     /* frames and notifications: the hot ones first */
-    SYS_readv, SYS_writev, SYS_write, SYS_read, SYS_io_uring_enter, SYS_epoll_pwait, SYS_futex,
+    SYS_readv,
+    SYS_writev,
+    SYS_write,
+    SYS_read,
+    SYS_io_uring_enter,
+    SYS_epoll_pwait,
+    SYS_futex,
 #ifdef SYS_epoll_wait
     SYS_epoll_wait,
 #endif
-    SYS_clock_gettime, SYS_clock_nanosleep, SYS_epoll_ctl,
+    SYS_clock_gettime,
+    SYS_clock_nanosleep,
+    SYS_epoll_ctl,
     /* connections and messages */
-    SYS_recvmsg, SYS_sendmsg, SYS_accept4, SYS_connect, SYS_getsockopt, SYS_ppoll, SYS_close,
+    SYS_recvmsg,
+    SYS_sendmsg,
+    SYS_accept4,
+    SYS_connect,
+    SYS_getsockopt,
+    SYS_ppoll,
+    SYS_close,
 #ifdef SYS_poll
     SYS_poll,
 #endif
-    SYS_fcntl, SYS_fstat, SYS_fstatfs, SYS_newfstatat,
+    SYS_fcntl,
+    SYS_fstat,
+    SYS_fstatfs,
+    SYS_newfstatat,
     /* guest memory and our own */
-    SYS_munmap, SYS_madvise, SYS_brk, SYS_memfd_create, SYS_ftruncate, SYS_getrandom,
+    SYS_munmap,
+    SYS_madvise,
+    SYS_brk,
+    SYS_memfd_create,
+    SYS_ftruncate,
+    SYS_getrandom,
     /* signals, threads, the end */
-    SYS_rt_sigreturn, SYS_rt_sigprocmask, SYS_rt_sigaction, SYS_getpid, SYS_gettid, SYS_tgkill,
-    SYS_sched_yield, SYS_restart_syscall, SYS_exit, SYS_exit_group,
+    SYS_rt_sigreturn,
+    SYS_rt_sigprocmask,
+    SYS_rt_sigaction,
+    SYS_getpid,
+    SYS_gettid,
+    SYS_tgkill,
+    SYS_sched_yield,
+    SYS_restart_syscall,
+    SYS_exit,
+    SYS_exit_group,
 };
 
-#define LD(field)                                                                                  \
-    BPF_STMT(BPF_LD | BPF_W | BPF_ABS, (uint32_t)offsetof(struct seccomp_data, field))
+#define LD(field) BPF_STMT(BPF_LD | BPF_W | BPF_ABS, (uint32_t)offsetof(struct seccomp_data, field))
 #define LD_ARG(n)                                                                                  \
     BPF_STMT(BPF_LD | BPF_W | BPF_ABS, (uint32_t)(offsetof(struct seccomp_data, args) + 8 * (n)))
 #define RET(v) BPF_STMT(BPF_RET | BPF_K, (v))
@@ -154,8 +183,7 @@ int vn_sandbox_filter(struct pw_err *err)
         RET(SECCOMP_RET_ALLOW),
         RET(SECCOMP_RET_KILL_PROCESS),
     };
-    struct sock_filter prog[PW_ARRAY_SIZE(head) + 2 * PW_ARRAY_SIZE(allowed) +
-                            PW_ARRAY_SIZE(tail)];
+    struct sock_filter prog[PW_ARRAY_SIZE(head) + 2 * PW_ARRAY_SIZE(allowed) + PW_ARRAY_SIZE(tail)];
     size_t n = 0;
 
     for (size_t i = 0; i < PW_ARRAY_SIZE(head); i++)

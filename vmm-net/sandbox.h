@@ -13,10 +13,11 @@
 
 /*
  * Empty mount, network, IPC and UTS namespaces (with `children` a PID namespace for those that are
- * forked later, too: a process that makes one can start no threads itself), an empty read-only root, no
- * supplementary groups, this uid and gid, no capability and no way to gain one, no core files.
- * Everything that needs a path or a privilege is open by now. Started without root it uses a user
- * namespace of its own; where that is not allowed either, only the parts that need nothing remain.
+ * forked later, too: a process that makes one can start no threads itself), an empty read-only
+ * root, no supplementary groups, this uid and gid, no capability and no way to gain one, no core
+ * files. Everything that needs a path or a privilege is open by now. Started without root it uses a
+ * user namespace of its own; where that is not allowed either, only the parts that need nothing
+ * remain.
  */
 int vn_sandbox_confine(uid_t uid, gid_t gid, bool children, struct pw_err *err);
 

@@ -11,9 +11,9 @@
 #include "vmm-net/vmmnet.h"
 
 struct vn_server {
-    int listen;    /* -1: none */
-    int connected; /* a socket that is connected already, -1: none */
-    int dir;       /* directory of the path in connecting mode, -1: not connecting */
+    int listen;     /* -1: none */
+    int connected;  /* a socket that is connected already, -1: none */
+    int dir;        /* directory of the path in connecting mode, -1: not connecting */
     char name[108]; /* the path's last part */
     uid_t allow[3]; /* users that may connect to us */
     unsigned nallow;

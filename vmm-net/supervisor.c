@@ -8,7 +8,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#define SHORT_LIFE_S 5    /* a back-end that dies earlier was not well */
+#define SHORT_LIFE_S 5 /* a back-end that dies earlier was not well */
 #define LONGEST_WAIT_MS 5000
 
 static time_t seconds(void)

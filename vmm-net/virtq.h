@@ -151,7 +151,8 @@ void packed_disarm(struct vn_virtq *q);
 bool packed_pending(const struct vn_virtq *q);
 void packed_position(struct vn_virtq *q, uint32_t base);
 
-/* ---- inflight.c: the buffer of VHOST_USER_GET_INFLIGHT_FD, so that a restart knows its place ---- */
+/* ---- inflight.c: the buffer of VHOST_USER_GET_INFLIGHT_FD, so that a restart knows its place ----
+ */
 
 /* Bytes of one ring's region. */
 uint64_t vq_inflight_size(bool packed, uint16_t num);

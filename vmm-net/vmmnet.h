@@ -55,27 +55,27 @@ struct vmmnet_stats {
     uint32_t magic;
     uint32_t size; /* of this struct, as the writer knows it */
     uint32_t pairs;
-    uint32_t connected;            /* 1 while a front-end is connected */
-    uint64_t connections;          /* accepted or made, ever */
-    uint64_t refused;              /* second front-ends, other users */
-    uint64_t messages;             /* handled */
-    uint64_t bad_messages;         /* answered with an error or ended the connection */
-    uint64_t features;             /* acked by the guest's driver */
-    uint64_t faults;               /* guest memory that vanished under us (SIGBUS) */
-    char last_error[128];          /* newest refusal, for people; may be torn */
+    uint32_t connected;    /* 1 while a front-end is connected */
+    uint64_t connections;  /* accepted or made, ever */
+    uint64_t refused;      /* second front-ends, other users */
+    uint64_t messages;     /* handled */
+    uint64_t bad_messages; /* answered with an error or ended the connection */
+    uint64_t features;     /* acked by the guest's driver */
+    uint64_t faults;       /* guest memory that vanished under us (SIGBUS) */
+    char last_error[128];  /* newest refusal, for people; may be torn */
     struct vmmnet_counters pair[VMMNET_MAX_PAIRS];
 };
 
 struct vmmnet_conf {
-    unsigned pairs;           /* queue pairs offered, 1..VMMNET_MAX_PAIRS */
-    const int *tap;           /* `pairs` descriptors, or VMMNET_NULL_TAP each; the device owns them
-                                 from a successful vmmnet_new on */
+    unsigned pairs; /* queue pairs offered, 1..VMMNET_MAX_PAIRS */
+    const int *tap; /* `pairs` descriptors, or VMMNET_NULL_TAP each; the device owns them
+                       from a successful vmmnet_new on */
     bool have_mac;
-    uint8_t mac[6];           /* in the config space, when have_mac */
-    uint16_t mtu;             /* in the config space; 0: not offered */
-    uint64_t features_off;    /* virtio feature bits not to offer */
-    unsigned busy_poll_us;    /* longest time a worker polls before it sleeps; 0: sleeps at once */
-    bool no_uring;            /* never use io_uring */
+    uint8_t mac[6];        /* in the config space, when have_mac */
+    uint16_t mtu;          /* in the config space; 0: not offered */
+    uint64_t features_off; /* virtio feature bits not to offer */
+    unsigned busy_poll_us; /* longest time a worker polls before it sleeps; 0: sleeps at once */
+    bool no_uring;         /* never use io_uring */
     struct vmmnet_stats *stats; /* zeroed memory of the caller's, or NULL for private memory */
 };
 

@@ -1,0 +1,24 @@
+# SPDX-License-Identifier: Apache-2.0
+# The C tests of this group are built with AddressSanitizer and UBSan, the library's files included:
+# a hostile guest's case must be clean inside, not only survive.
+
+VHOST_SAN  := -fsanitize=address,undefined -fno-omit-frame-pointer -fno-sanitize-recover=all
+VHOST_TSAN := -fsanitize=thread -fno-omit-frame-pointer
+VHOST_T    := $(patsubst tests/vhost/%.c,%,$(wildcard tests/vhost/t_*.c))
+VHOST_OBJ  := $(VMMNET_SRC:%.c=%.o) vmm-net/serve.o loader/base/err.o loader/base/addr.o
+
+$(BUILD)/asan/%.o: %.c
+	$(call say,CC,$< (asan))
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_CFLAGS) -U_FORTIFY_SOURCE $(VHOST_SAN) -MMD -MP -c -o $@ $<
+
+$(BUILD)/tsan/%.o: %.c
+	$(call say,CC,$< (tsan))
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_CFLAGS) -U_FORTIFY_SOURCE $(VHOST_TSAN) -MMD -MP -c -o $@ $<
+
+$(VHOST_T:%=$(BUILD)/tests/vhost/%): $(BUILD)/tests/vhost/%: $(BUILD)/asan/tests/vhost/%.o \
+    $(BUILD)/asan/tests/vhost/fe.o $(VHOST_OBJ:%=$(BUILD)/asan/%)
+	$(call say,LD,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) -pie $(ALL_LDFLAGS) $(VHOST_SAN) -pthread -o $@ $^
