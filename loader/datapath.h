@@ -26,13 +26,19 @@
 
 struct pw_dp;
 
-/* What the operator says of the node as a whole. Plain value, no ownership. */
+/*
+ * What one network's configuration says of the node as a whole. Plain value, no ownership. What
+ * several networks of a node say is joined: ranges and uplinks are united, a yes outweighs a no.
+ */
 struct pw_node_conf {
+    char network[64];                         /* its name; what it said before is replaced */
     char uplinks[PW_MAX_UPLINKS][16];         /* empty: found by the default routes */
     struct pw_addr native[2 * PW_MAX_RANGES]; /* cluster's ranges: not masqueraded */
     size_t n_native;
     struct pw_addr pods[2 * PW_MAX_RANGES]; /* this node's own pod ranges, when known */
     size_t n_pods;
+    struct pw_addr services[2 * PW_MAX_RANGES]; /* parts of them that the stack must always see */
+    size_t n_services;
     bool masquerade;     /* pods' packets to anywhere else; default on */
     bool ask_conntrack;  /* default on */
     bool forward_accept; /* add accept rules for PW_IF_PREFIX where FORWARD drops; default off */
@@ -75,8 +81,9 @@ static inline void pw_dp_closep(struct pw_dp **dp)
 int pw_dp_ep_add(struct pw_dp *dp, const struct pw_endpoint *ep, struct pw_err *err);
 
 /* Remove all of an endpoint, also when part of it, or the device, is gone already. `ifindex` may
- * be 0 when unknown. Entries of `addrs` are removed only where they still belong to the endpoint.
- */
+ * be 0 when unknown. Entries of `addrs` are removed only where they still belong to the endpoint;
+ * without `addrs` all of the device's are looked for. The device should be gone or down by then:
+ * with its programs goes the source check. Success when the datapath is not loaded any more. */
 int pw_dp_ep_del(struct pw_dp *dp, const char *ifname, uint32_t ifindex,
                  const struct pw_addr *addrs, size_t n_addrs, struct pw_err *err);
 
@@ -93,6 +100,30 @@ int pw_dp_sweep(struct pw_dp *dp, size_t *removed, struct pw_err *err);
  * table, forwarding. Cheap when nothing changed (ADD calls it every time).
  */
 int pw_node_sync(struct pw_dp *dp, const struct pw_node_conf *conf, struct pw_err *err);
+
+/* What the devices of pods take over from the uplinks: the smallest of each. Zero where there is no
+ * uplink. Sizes are those of BIG TCP, as of IFLA_GSO_MAX_SIZE and so on. */
+struct pw_uplink_limits {
+    uint32_t mtu;
+    uint32_t gso_max, gro_max, gso4_max, gro4_max;
+};
+int pw_node_uplink_limits(struct pw_dp *dp, struct pw_uplink_limits *out, struct pw_err *err);
+
+/* Switch redirection on or off for the whole node; survives upgrades, not a reboot. */
+int pw_node_redirect(struct pw_dp *dp, bool on, struct pw_err *err);
+
+/*
+ * Replace the programs that are loaded by those of this binary, link by link; the maps stay. At no
+ * instant is a device without a program, and no packet is lost. Going back to an older version is
+ * the same, with the older binary. Does nothing when they are in use already; finishes what a
+ * killed call left. `moved` (may be NULL): how many links.
+ */
+int pw_dp_upgrade(size_t *moved, struct pw_err *err);
+
+/* Remove everything: links, programs, maps, nftables table, files. -EBUSY while endpoints exist,
+ * unless `force`, which leaves their devices without programs and sets them down first. Success
+ * when nothing is loaded. */
+int pw_dp_unload(bool force, struct pw_err *err);
 
 /* Something that keeps the node from taking pods (fatal) or makes it slower or unsafe. */
 struct pw_problem {

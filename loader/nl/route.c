@@ -345,6 +345,7 @@ static int read_rule(const struct pw_nlmsg *msg, void *arg, struct pw_err *err)
     e.family = family_of(m.family);
     e.action = m.action;
     e.table = m.table;
+    e.by_other = m.tos != 0;
     e.selective = m.src_len || m.dst_len || m.tos || (m.flags & FIB_RULE_INVERT);
     while (pw_nl_next_attr(&cur, &a)) {
         switch (a.type) {
@@ -367,8 +368,14 @@ static int read_rule(const struct pw_nlmsg *msg, void *arg, struct pw_err *err)
             e.by_mark = true;
             e.selective = true;
             break;
+        case FRA_SRC:
+        case FRA_DST:
+        case FRA_IIFNAME:
+            e.selective = true;
+            break;
         default:
             e.selective = true;
+            e.by_other = true;
             break;
         }
     }

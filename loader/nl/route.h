@@ -82,6 +82,7 @@ struct pw_rule {
     uint32_t priority, table;
     bool selective; /* has any condition: mark, source, destination, device, ... */
     bool by_mark;
+    bool by_other; /* by something other than mark, source, destination and device of arrival */
 };
 /* fn gets struct pw_rule. */
 int pw_rule_list(struct pw_nl *nl, int family, const struct pw_list_cb *cb, struct pw_err *err);

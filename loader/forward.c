@@ -1,0 +1,216 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Docker, ufw, firewalld and others set the policy of FORWARD to drop. Redirected packets never
+ * meet it, so the fast path works and all that needs the stack dies: hard to understand for whoever
+ * has it. Found here, and mended where the operator wants it.
+ */
+#include <net/if.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+
+#include "loader/base/cleanup.h"
+#include "loader/base/fs.h"
+#include "loader/nl/nft.h"
+#include "loader/node.h"
+#include "loader/xtables.h"
+
+#define COMMENT "podwire: forwardAccept"
+#define MAX_CHAINS 32
+
+struct chains {
+    size_t n;
+    struct pw_nft_chain chain[MAX_CHAINS];
+};
+
+static int on_chain(const struct pw_nft_chain *chain, void *arg, struct pw_err *err)
+{
+    struct chains *c = arg;
+
+    (void)err;
+    if (chain->base && chain->hook == NF_INET_FORWARD && strcmp(chain->type, "filter") == 0 &&
+        (chain->family == NFPROTO_IPV4 || chain->family == NFPROTO_IPV6 ||
+         chain->family == NFPROTO_INET) &&
+        c->n < MAX_CHAINS)
+        c->chain[c->n++] = *chain;
+    return 0;
+}
+
+/* Whether the rule's one condition is the name that all host ends begin with (or a part of it). */
+static bool for_pods(const char *name)
+{
+    size_t n = strlen(name);
+    return n > 0 && strncmp(name, PW_IF_PREFIX, n) == 0;
+}
+
+struct rules {
+    bool accepts_from, accepts_to; /* before anything drops all */
+    bool last_drops;
+    size_t n_ours;
+    uint64_t ours[4];
+};
+
+static int on_rule(const struct pw_nft_rule_info *rule, void *arg, struct pw_err *err)
+{
+    struct rules *r = arg;
+
+    (void)err;
+    if (rule->accepts && for_pods(rule->iif) && !rule->oif[0])
+        r->accepts_from = true;
+    if (rule->accepts && for_pods(rule->oif) && !rule->iif[0])
+        r->accepts_to = true;
+    r->last_drops = rule->drops_all;
+    if (strcmp(rule->comment, COMMENT) == 0 && r->n_ours < PW_ARRAY_SIZE(r->ours))
+        r->ours[r->n_ours++] = rule->handle;
+    return 0;
+}
+
+static int list_chains(struct pw_nl *nfnl, struct chains *c, struct pw_err *err)
+{
+    c->n = 0;
+    return pw_nft_chain_list(nfnl, on_chain, c, err);
+}
+
+static int read_rules(struct pw_nl *nfnl, const struct pw_nft_chain *c, struct rules *r,
+                      struct pw_err *err)
+{
+    memset(r, 0, sizeof(*r));
+    int rc = pw_nft_rule_list(nfnl, c->family, c->table, c->name, on_rule, r, err);
+    return rc == -ENOENT ? 0 : rc; /* gone meanwhile */
+}
+
+static bool drops(const struct pw_nft_chain *c, const struct rules *r)
+{
+    return (c->policy == NF_DROP || r->last_drops) && !(r->accepts_from && r->accepts_to);
+}
+
+static size_t legacy_drops(struct pw_forward_drop *out, size_t max, size_t n)
+{
+    static const uint8_t families[] = {NFPROTO_IPV4, NFPROTO_IPV6};
+
+    for (size_t i = 0; i < PW_ARRAY_SIZE(families); i++) {
+        if (!pw_xtables_forward_drops(families[i], PW_IF_PREFIX))
+            continue;
+        if (n < max)
+            out[n] = (struct pw_forward_drop){.family = families[i],
+                                              .table = "filter",
+                                              .chain = "FORWARD",
+                                              .legacy = true,
+                                              .by_policy = true};
+        n++;
+    }
+    return n;
+}
+
+int pw_forward_drops(struct pw_nl *nfnl, struct pw_forward_drop *out, size_t max,
+                     struct pw_err *err)
+{
+    pw_free struct chains *c = malloc(sizeof(*c));
+    struct rules r;
+    size_t n = 0;
+
+    if (!c)
+        return pw_err_set(err, -ENOMEM, "list chains: out of memory");
+    int rc = list_chains(nfnl, c, err);
+    for (size_t i = 0; !rc && i < c->n; i++) {
+        const struct pw_nft_chain *chain = &c->chain[i];
+        rc = read_rules(nfnl, chain, &r, err);
+        if (rc || !drops(chain, &r))
+            continue;
+        if (n < max) {
+            out[n] = (struct pw_forward_drop){.family = chain->family,
+                                              .by_policy = chain->policy == NF_DROP};
+            snprintf(out[n].table, sizeof(out[n].table), "%s", chain->table);
+            snprintf(out[n].chain, sizeof(out[n].chain), "%s", chain->name);
+        }
+        n++;
+    }
+    return rc ? rc : (int)legacy_drops(out, max, n);
+}
+
+static void accept_rule(struct pw_nlbatch *b, const struct pw_nft_chain *c, uint32_t key)
+{
+    struct pw_nft_rule r = pw_nft_rule_begin(b, c->family, c->table, c->name, true, COMMENT);
+
+    /* As iptables-nft writes "-i pw-+ -j ACCEPT", so that it can list the rule. */
+    pw_nft_meta(&r, key);
+    pw_nft_cmp(&r, true, PW_IF_PREFIX, strlen(PW_IF_PREFIX));
+    pw_nft_simple(&r, "counter");
+    pw_nft_accept(&r);
+    pw_nft_rule_end(&r);
+}
+
+/* Legacy tables are changed by the program that comes with them: their blob has no atomic insert,
+ * and the program holds the lock that others respect. */
+static void run_legacy(uint8_t family, const char *op, const char *direction)
+{
+    pw_xtables_run(family,
+                   (const char *[]){"-w", "5", op, "FORWARD", direction, PW_IF_PREFIX "+", "-m",
+                                    "comment", "--comment", COMMENT, "-j", "ACCEPT", NULL});
+}
+
+int pw_forward_accept(struct pw_nl *nfnl, struct pw_err *err)
+{
+    pw_free struct chains *c = malloc(sizeof(*c));
+    pw_nlbatch_auto b = PW_NLBATCH_INIT;
+    struct rules r;
+    size_t changes = 0;
+
+    if (!c)
+        return pw_err_set(err, -ENOMEM, "list chains: out of memory");
+    int rc = list_chains(nfnl, c, err);
+    pw_nft_begin(&b);
+    for (size_t i = 0; !rc && i < c->n; i++) {
+        rc = read_rules(nfnl, &c->chain[i], &r, err);
+        if (rc || !drops(&c->chain[i], &r))
+            continue;
+        if (!r.accepts_to)
+            accept_rule(&b, &c->chain[i], NFT_META_OIFNAME);
+        if (!r.accepts_from)
+            accept_rule(&b, &c->chain[i], NFT_META_IIFNAME);
+        changes++;
+    }
+    pw_nft_end(&b);
+    if (!rc && changes)
+        rc = pw_nl_commit(nfnl, &b, NULL, NULL, err);
+    if (rc)
+        return rc;
+    struct pw_forward_drop legacy[2];
+    size_t n = legacy_drops(legacy, PW_ARRAY_SIZE(legacy), 0);
+    for (size_t i = 0; i < n; i++) {
+        run_legacy(legacy[i].family, "-I", "-i");
+        run_legacy(legacy[i].family, "-I", "-o");
+    }
+    return 0;
+}
+
+int pw_forward_restore(struct pw_nl *nfnl, struct pw_err *err)
+{
+    static const uint8_t families[] = {NFPROTO_IPV4, NFPROTO_IPV6};
+    pw_free struct chains *c = malloc(sizeof(*c));
+    pw_nlbatch_auto b = PW_NLBATCH_INIT;
+    struct rules r;
+    size_t changes = 0;
+
+    if (!c)
+        return pw_err_set(err, -ENOMEM, "list chains: out of memory");
+    int rc = list_chains(nfnl, c, err);
+    pw_nft_begin(&b);
+    for (size_t i = 0; !rc && i < c->n; i++) {
+        rc = read_rules(nfnl, &c->chain[i], &r, err);
+        for (size_t j = 0; !rc && j < r.n_ours; j++, changes++)
+            pw_nft_rule_del(&b, c->chain[i].family, c->chain[i].table, c->chain[i].name, r.ours[j]);
+    }
+    pw_nft_end(&b);
+    if (!rc && changes)
+        rc = pw_nl_commit(nfnl, &b, NULL, NULL, err);
+    for (size_t i = 0; i < PW_ARRAY_SIZE(families); i++) {
+        if (!pw_xtables_forward_has(families[i], PW_IF_PREFIX))
+            continue;
+        run_legacy(families[i], "-D", "-i");
+        run_legacy(families[i], "-D", "-o");
+    }
+    return rc;
+}

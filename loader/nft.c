@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Our nftables table. Two chains:
+ *   raw   what the programs marked is not tracked: connection tracking sees both directions of a
+ *         flow or neither
+ *   nat   pods' packets to anywhere but the native ranges leave with the node's address
+ * Its comment carries a checksum of what was put in, which together with the number of rules tells
+ * whether the table is still as we made it.
+ */
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <netinet/ip.h>
+#include <netinet/ip6.h>
+
+#include "loader/base/cleanup.h"
+#include "loader/nl/nft.h"
+#include "loader/node.h"
+
+#define TABLE "podwire"
+#define FAMILY NFPROTO_INET
+#define CHAIN_RAW "raw"
+#define CHAIN_NAT "nat"
+/* Raised when the rules below change. */
+#define LAYOUT 1
+
+struct content {
+    struct pw_addr native4[2 * PW_MAX_RANGES], native6[2 * PW_MAX_RANGES];
+    size_t n4, n6;
+    char comment[PW_NFT_COMMENT];
+};
+
+static uint64_t mix(uint64_t h, const void *data, size_t n)
+{
+    const uint8_t *p = data;
+
+    for (size_t i = 0; i < n; i++)
+        h = (h ^ p[i]) * 0x100000001b3U;
+    return h;
+}
+
+static void content_of(const struct pw_node_conf *conf, struct content *c)
+{
+    uint64_t h = 0xcbf29ce484222325U;
+    uint32_t layout = LAYOUT;
+
+    memset(c, 0, sizeof(*c));
+    for (size_t i = 0; i < conf->n_native; i++) {
+        if (conf->native[i].family == 4)
+            c->native4[c->n4++] = conf->native[i];
+        else
+            c->native6[c->n6++] = conf->native[i];
+    }
+    c->n4 = pw_nft_ranges_merge(c->native4, c->n4);
+    c->n6 = pw_nft_ranges_merge(c->native6, c->n6);
+    h = mix(h, &layout, sizeof(layout));
+    h = mix(h, &conf->mark, sizeof(conf->mark));
+    h = mix(h, &conf->masquerade, sizeof(conf->masquerade));
+    for (size_t i = 0; i < c->n4; i++)
+        h = mix(h, &c->native4[i], sizeof(c->native4[i]));
+    for (size_t i = 0; i < c->n6; i++)
+        h = mix(h, &c->native6[i], sizeof(c->native6[i]));
+    snprintf(c->comment, sizeof(c->comment), "made by podwire, content %016llx",
+             (unsigned long long)h);
+}
+
+static uint32_t nat_rules(const struct pw_node_conf *conf)
+{
+    return conf->masquerade ? 2 : 0;
+}
+
+bool pw_nft_in_place(struct pw_nl *nfnl, const struct pw_node_conf *conf)
+{
+    struct pw_nft_table table;
+    struct pw_nft_chain chain;
+    struct content c;
+
+    content_of(conf, &c);
+    return pw_nft_table_get(nfnl, FAMILY, TABLE, &table, NULL) == 0 &&
+           strcmp(table.comment, c.comment) == 0 &&
+           pw_nft_chain_get(nfnl, FAMILY, TABLE, CHAIN_RAW, &chain, NULL) == 0 && chain.use == 1 &&
+           pw_nft_chain_get(nfnl, FAMILY, TABLE, CHAIN_NAT, &chain, NULL) == 0 &&
+           chain.use == nat_rules(conf);
+}
+
+static void notrack_rule(struct pw_nlbatch *b, uint32_t mark)
+{
+    struct pw_nft_rule r = pw_nft_rule_begin(b, FAMILY, TABLE, CHAIN_RAW, false, NULL);
+
+    pw_nft_meta(&r, NFT_META_MARK);
+    pw_nft_mask(&r, mark);
+    pw_nft_cmp(&r, true, &mark, sizeof(mark));
+    pw_nft_simple(&r, "notrack");
+    pw_nft_rule_end(&r);
+}
+
+static void masquerade_rule(struct pw_nlbatch *b, int family)
+{
+    struct pw_nft_rule r = pw_nft_rule_begin(b, FAMILY, TABLE, CHAIN_NAT, false, NULL);
+    uint8_t nfproto = family == 4 ? NFPROTO_IPV4 : NFPROTO_IPV6;
+
+    pw_nft_meta(&r, NFT_META_IIFNAME);
+    pw_nft_cmp(&r, true, PW_IF_PREFIX, strlen(PW_IF_PREFIX));
+    /* Pods of ranges that nobody told us are pods all the same. */
+    pw_nft_meta(&r, NFT_META_OIFNAME);
+    pw_nft_cmp(&r, false, PW_IF_PREFIX, strlen(PW_IF_PREFIX));
+    pw_nft_meta(&r, NFT_META_NFPROTO);
+    pw_nft_cmp(&r, true, &nfproto, sizeof(nfproto));
+    if (family == 4)
+        pw_nft_network(&r, offsetof(struct iphdr, daddr), 4);
+    else
+        pw_nft_network(&r, offsetof(struct ip6_hdr, ip6_dst), 16);
+    pw_nft_lookup(&r, family == 4 ? "native4" : "native6", true);
+    pw_nft_simple(&r, "masq");
+    pw_nft_rule_end(&r);
+}
+
+int pw_nft_apply(struct pw_nl *nfnl, const struct pw_node_conf *conf, struct pw_err *err)
+{
+    pw_nlbatch_auto b = PW_NLBATCH_INIT;
+    struct content c;
+
+    content_of(conf, &c);
+    pw_nft_begin(&b);
+    /* Added first, so that there is one to delete. */
+    pw_nft_table_add(&b, FAMILY, TABLE, NULL);
+    pw_nft_table_del(&b, FAMILY, TABLE);
+    pw_nft_table_add(&b, FAMILY, TABLE, c.comment);
+    pw_nft_set_add(&b, FAMILY, TABLE, "native4", 4, c.native4, c.n4);
+    pw_nft_set_add(&b, FAMILY, TABLE, "native6", 6, c.native6, c.n6);
+    pw_nft_chain_add(&b, FAMILY, TABLE, CHAIN_RAW, "filter", NF_INET_PRE_ROUTING, -300);
+    notrack_rule(&b, conf->mark);
+    pw_nft_chain_add(&b, FAMILY, TABLE, CHAIN_NAT, "nat", NF_INET_POST_ROUTING, 100);
+    if (conf->masquerade) {
+        masquerade_rule(&b, 4);
+        masquerade_rule(&b, 6);
+    }
+    pw_nft_end(&b);
+    return pw_nl_commit(nfnl, &b, NULL, NULL, err);
+}
+
+int pw_nft_remove(struct pw_nl *nfnl, struct pw_err *err)
+{
+    pw_nlbatch_auto b = PW_NLBATCH_INIT;
+    struct pw_nft_table table;
+
+    int rc = pw_nft_table_get(nfnl, FAMILY, TABLE, &table, NULL);
+    if (rc == -ENOENT || rc == -EINVAL || rc == -EOPNOTSUPP)
+        return 0; /* no table, or a kernel without nftables */
+    pw_nft_begin(&b);
+    pw_nft_table_del(&b, FAMILY, TABLE);
+    pw_nft_end(&b);
+    return pw_nl_commit(nfnl, &b, NULL, NULL, err);
+}

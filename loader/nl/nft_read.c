@@ -1,0 +1,301 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the kernel tells of nftables; nft.c changes it. */
+#include <arpa/inet.h>
+#include <endian.h>
+#include <string.h>
+
+#include <linux/netfilter/nfnetlink.h>
+
+#include "loader/nl/nft.h"
+
+#define NFT_TYPE(msg) ((NFNL_SUBSYS_NFTABLES << 8) | (msg))
+
+static uint32_t be32(const struct pw_nlattr *a)
+{
+    return ntohl(pw_nl_u32(a));
+}
+
+/* A comment in user data: records of type, length and bytes. */
+static void read_comment(const struct pw_nlattr *a, char out[PW_NFT_COMMENT])
+{
+    const uint8_t *p = a->data, *end = a->data + a->len;
+
+    while (end - p >= 2 && end - p - 2 >= p[1]) {
+        if (p[0] == 0 && p[1] > 0) {
+            size_t n = p[1] < PW_NFT_COMMENT ? p[1] : PW_NFT_COMMENT - 1;
+            memcpy(out, p + 2, n);
+            out[n] = '\0';
+            return;
+        }
+        p += 2 + p[1];
+    }
+}
+
+static void ask(struct pw_nlbatch *b, uint16_t msg, uint16_t flags, uint8_t family,
+                const char *what)
+{
+    struct nfgenmsg m = {.nfgen_family = family, .version = NFNETLINK_V0};
+    pw_nlbatch_add(b, NFT_TYPE(msg), flags, &m, sizeof(m), "nftables: %s", what);
+}
+
+static int read_table(const struct pw_nlmsg *msg, void *arg, struct pw_err *err)
+{
+    struct pw_nft_table *t = arg;
+    struct nfgenmsg m;
+    struct pw_nlattr a;
+
+    (void)err;
+    if (msg->type != NFT_TYPE(NFT_MSG_NEWTABLE))
+        return 0;
+    struct pw_nlcur cur = pw_nl_fixed(msg, &m, sizeof(m));
+    while (pw_nl_next_attr(&cur, &a)) {
+        if (a.type == NFTA_TABLE_USE)
+            t->use = be32(&a);
+        else if (a.type == NFTA_TABLE_USERDATA)
+            read_comment(&a, t->comment);
+    }
+    return 0;
+}
+
+int pw_nft_table_get(struct pw_nl *nl, uint8_t family, const char *table, struct pw_nft_table *out,
+                     struct pw_err *err)
+{
+    pw_nlbatch_auto b = PW_NLBATCH_INIT;
+    struct pw_nft_table t = {0};
+
+    ask(&b, NFT_MSG_GETTABLE, 0, family, "read table");
+    pw_nl_put_str(&b.buf, NFTA_TABLE_NAME, table);
+    int rc = pw_nl_commit(nl, &b, read_table, &t, err);
+    if (!rc)
+        *out = t;
+    return rc;
+}
+
+static bool chain_read(const struct pw_nlmsg *msg, struct pw_nft_chain *out)
+{
+    struct nfgenmsg m;
+    struct pw_nlattr a, h;
+
+    if (msg->type != NFT_TYPE(NFT_MSG_NEWCHAIN) || msg->len < sizeof(m))
+        return false;
+    *out = (struct pw_nft_chain){.policy = NF_ACCEPT};
+    struct pw_nlcur cur = pw_nl_fixed(msg, &m, sizeof(m)), hook;
+    out->family = m.nfgen_family;
+    while (pw_nl_next_attr(&cur, &a)) {
+        switch (a.type) {
+        case NFTA_CHAIN_TABLE:
+            pw_nl_str(&a, out->table, sizeof(out->table));
+            break;
+        case NFTA_CHAIN_NAME:
+            pw_nl_str(&a, out->name, sizeof(out->name));
+            break;
+        case NFTA_CHAIN_TYPE:
+            pw_nl_str(&a, out->type, sizeof(out->type));
+            break;
+        case NFTA_CHAIN_POLICY:
+            out->policy = be32(&a);
+            break;
+        case NFTA_CHAIN_USE:
+            out->use = be32(&a);
+            break;
+        case NFTA_CHAIN_HOOK:
+            hook = pw_nl_nested(&a);
+            out->base = true;
+            while (pw_nl_next_attr(&hook, &h))
+                if (h.type == NFTA_HOOK_HOOKNUM)
+                    out->hook = be32(&h);
+            break;
+        default:
+            break;
+        }
+    }
+    return true;
+}
+
+static int read_one_chain(const struct pw_nlmsg *msg, void *arg, struct pw_err *err)
+{
+    struct pw_nft_chain c;
+
+    (void)err;
+    if (chain_read(msg, &c))
+        *(struct pw_nft_chain *)arg = c;
+    return 0;
+}
+
+int pw_nft_chain_get(struct pw_nl *nl, uint8_t family, const char *table, const char *chain,
+                     struct pw_nft_chain *out, struct pw_err *err)
+{
+    pw_nlbatch_auto b = PW_NLBATCH_INIT;
+    struct pw_nft_chain c = {0};
+
+    ask(&b, NFT_MSG_GETCHAIN, 0, family, "read chain");
+    pw_nl_put_str(&b.buf, NFTA_CHAIN_TABLE, table);
+    pw_nl_put_str(&b.buf, NFTA_CHAIN_NAME, chain);
+    int rc = pw_nl_commit(nl, &b, read_one_chain, &c, err);
+    if (!rc)
+        *out = c;
+    return rc;
+}
+
+struct chain_lister {
+    pw_nft_chain_fn fn;
+    void *arg;
+};
+
+static int tell_chain(const struct pw_nlmsg *msg, void *arg, struct pw_err *err)
+{
+    const struct chain_lister *l = arg;
+    struct pw_nft_chain c;
+
+    return chain_read(msg, &c) ? l->fn(&c, l->arg, err) : 0;
+}
+
+int pw_nft_chain_list(struct pw_nl *nl, pw_nft_chain_fn fn, void *arg, struct pw_err *err)
+{
+    pw_nlbatch_auto b = PW_NLBATCH_INIT;
+    struct chain_lister l = {fn, arg};
+
+    ask(&b, NFT_MSG_GETCHAIN, NLM_F_DUMP, NFPROTO_UNSPEC, "list chains");
+    int rc = pw_nl_dump(nl, &b, tell_chain, NULL, &l, err);
+    return rc == -EINVAL || rc == -EOPNOTSUPP ? 0 : rc;
+}
+
+/* The one condition that is understood: the name of a device, whole or its beginning. */
+struct reading {
+    bool conditions_other, verdict, reject;
+    uint32_t verdict_code;
+    uint32_t meta; /* key loaded last, plus one; 0: none */
+};
+
+static void read_verdict(struct pw_nlcur cur, struct reading *r)
+{
+    struct pw_nlattr a, d, v;
+
+    while (pw_nl_next_attr(&cur, &a)) {
+        if (a.type != NFTA_IMMEDIATE_DATA)
+            continue;
+        struct pw_nlcur data = pw_nl_nested(&a);
+        while (pw_nl_next_attr(&data, &d)) {
+            if (d.type != NFTA_DATA_VERDICT)
+                continue;
+            struct pw_nlcur verdict = pw_nl_nested(&d);
+            while (pw_nl_next_attr(&verdict, &v)) {
+                if (v.type == NFTA_VERDICT_CODE) {
+                    r->verdict = true;
+                    r->verdict_code = be32(&v);
+                }
+            }
+        }
+    }
+}
+
+static void read_meta(struct pw_nlcur cur, struct reading *r)
+{
+    struct pw_nlattr a;
+
+    r->meta = 0;
+    while (pw_nl_next_attr(&cur, &a))
+        if (a.type == NFTA_META_KEY)
+            r->meta = be32(&a) + 1;
+}
+
+static void read_cmp(struct pw_nlcur cur, struct reading *r, struct pw_nft_rule_info *out)
+{
+    struct pw_nlattr a, d;
+    char *name = r->meta == NFT_META_IIFNAME + 1   ? out->iif
+                 : r->meta == NFT_META_OIFNAME + 1 ? out->oif
+                                                   : NULL;
+
+    r->meta = 0;
+    if (!name || name[0])
+        r->conditions_other = true;
+    while (pw_nl_next_attr(&cur, &a)) {
+        if (a.type == NFTA_CMP_OP && be32(&a) != NFT_CMP_EQ)
+            r->conditions_other = true;
+        if (a.type != NFTA_CMP_DATA || !name)
+            continue;
+        struct pw_nlcur data = pw_nl_nested(&a);
+        while (pw_nl_next_attr(&data, &d))
+            if (d.type == NFTA_DATA_VALUE)
+                pw_nl_str(&d, name, sizeof(out->iif));
+    }
+}
+
+static void read_expr(struct pw_nlcur cur, struct reading *r, struct pw_nft_rule_info *out)
+{
+    struct pw_nlattr a;
+    struct pw_nlcur data = {0};
+    char name[24] = "";
+
+    while (pw_nl_next_attr(&cur, &a)) {
+        if (a.type == NFTA_EXPR_NAME)
+            pw_nl_str(&a, name, sizeof(name));
+        else if (a.type == NFTA_EXPR_DATA)
+            data = pw_nl_nested(&a);
+    }
+    if (strcmp(name, "counter") == 0 || strcmp(name, "log") == 0)
+        return;
+    if (strcmp(name, "immediate") == 0)
+        read_verdict(data, r);
+    else if (strcmp(name, "reject") == 0)
+        r->reject = true;
+    else if (strcmp(name, "meta") == 0)
+        read_meta(data, r);
+    else if (strcmp(name, "cmp") == 0)
+        read_cmp(data, r, out);
+    else
+        r->conditions_other = true;
+}
+
+bool pw_nft_rule_read(const struct pw_nlmsg *msg, struct pw_nft_rule_info *out)
+{
+    struct nfgenmsg m;
+    struct pw_nlattr a, e;
+    struct reading r = {0};
+
+    if (msg->type != NFT_TYPE(NFT_MSG_NEWRULE) || msg->len < sizeof(m))
+        return false;
+    *out = (struct pw_nft_rule_info){0};
+    struct pw_nlcur cur = pw_nl_fixed(msg, &m, sizeof(m));
+    while (pw_nl_next_attr(&cur, &a)) {
+        if (a.type == NFTA_RULE_HANDLE) {
+            out->handle = be64toh(pw_nl_u64(&a));
+        } else if (a.type == NFTA_RULE_USERDATA) {
+            read_comment(&a, out->comment);
+        } else if (a.type == NFTA_RULE_EXPRESSIONS) {
+            struct pw_nlcur exprs = pw_nl_nested(&a);
+            while (pw_nl_next_attr(&exprs, &e))
+                read_expr(pw_nl_nested(&e), &r, out);
+        }
+    }
+    bool by_device = out->iif[0] || out->oif[0];
+    out->drops_all =
+        !by_device && !r.conditions_other && (r.reject || (r.verdict && r.verdict_code == NF_DROP));
+    out->accepts = !r.conditions_other && r.verdict && r.verdict_code == NF_ACCEPT;
+    return true;
+}
+
+struct rule_lister {
+    pw_nft_rule_fn fn;
+    void *arg;
+};
+
+static int tell_rule(const struct pw_nlmsg *msg, void *arg, struct pw_err *err)
+{
+    const struct rule_lister *l = arg;
+    struct pw_nft_rule_info info;
+
+    return pw_nft_rule_read(msg, &info) ? l->fn(&info, l->arg, err) : 0;
+}
+
+int pw_nft_rule_list(struct pw_nl *nl, uint8_t family, const char *table, const char *chain,
+                     pw_nft_rule_fn fn, void *arg, struct pw_err *err)
+{
+    pw_nlbatch_auto b = PW_NLBATCH_INIT;
+    struct rule_lister l = {fn, arg};
+
+    ask(&b, NFT_MSG_GETRULE, NLM_F_DUMP, family, "list rules");
+    pw_nl_put_str(&b.buf, NFTA_RULE_TABLE, table);
+    pw_nl_put_str(&b.buf, NFTA_RULE_CHAIN, chain);
+    return pw_nl_dump(nl, &b, tell_rule, NULL, &l, err);
+}

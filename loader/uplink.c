@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Uplinks: the devices by which packets of pods leave the node and come back. */
+#include <net/if.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "loader/base/cleanup.h"
+#include "loader/expedite.h"
+#include "loader/nl/link.h"
+#include "loader/nl/route.h"
+#include "loader/node.h"
+
+#define UPLINK_PIN "uplink-"
+
+static bool has(const struct pw_uplinks *up, uint32_t ifindex)
+{
+    for (size_t i = 0; i < up->n; i++)
+        if (up->ifindex[i] == ifindex)
+            return true;
+    return false;
+}
+
+static void consider(struct pw_nl *rtnl, struct pw_uplinks *up, uint32_t ifindex)
+{
+    struct pw_link link;
+
+    if (!ifindex || has(up, ifindex))
+        return;
+    if (pw_link_get(rtnl, ifindex, NULL, &link, NULL))
+        return; /* gone meanwhile */
+    if ((link.flags & IFF_LOOPBACK) || strncmp(link.name, PW_IF_PREFIX, 3) == 0)
+        return;
+    if (!link.has_mac) {
+        snprintf(up->unfit, sizeof(up->unfit), "%s", link.name);
+        return;
+    }
+    if (up->n == PW_MAX_UPLINKS) {
+        up->too_many = true;
+        return;
+    }
+    up->ifindex[up->n++] = ifindex;
+}
+
+struct finder {
+    struct pw_nl *rtnl; /* a second socket: the first is in the middle of a dump */
+    struct pw_uplinks *up;
+};
+
+static int on_route(const void *entry, void *arg, struct pw_err *err)
+{
+    const struct pw_route *r = entry;
+    struct finder *f = arg;
+
+    (void)err;
+    if (r->dst.prefix == 0 && r->type == RTN_UNICAST &&
+        (r->table == RT_TABLE_MAIN || r->table == RT_TABLE_DEFAULT))
+        consider(f->rtnl, f->up, r->oif);
+    return 0;
+}
+
+static int by_number(const void *a, const void *b)
+{
+    const uint32_t *x = a, *y = b;
+    return *x < *y ? -1 : *x > *y;
+}
+
+int pw_uplinks_find(struct pw_nl *rtnl, const struct pw_node_conf *conf, struct pw_uplinks *out,
+                    struct pw_err *err)
+{
+    struct pw_uplinks up = {0};
+    int rc = 0;
+
+    if (conf->uplinks[0][0]) {
+        for (size_t i = 0; i < PW_MAX_UPLINKS; i++)
+            if (conf->uplinks[i][0])
+                consider(rtnl, &up, if_nametoindex(conf->uplinks[i]));
+    } else {
+        pw_nlsock other = PW_NL_INIT;
+        rc = pw_nl_open(&other, NETLINK_ROUTE, err);
+        struct finder f = {&other, &up};
+        struct pw_list_cb cb = {on_route, NULL, &f};
+        if (!rc)
+            rc = pw_route_list(rtnl, 4, &cb, err);
+        if (!rc)
+            rc = pw_route_list(rtnl, 6, &cb, err);
+    }
+    if (rc)
+        return rc;
+    qsort(up.ifindex, up.n, sizeof(up.ifindex[0]), by_number);
+    *out = up;
+    return 0;
+}
+
+/* By index: the names of uplinks may have dots. */
+static void pin_of(uint32_t ifindex, char device[32])
+{
+    snprintf(device, 32, UPLINK_PIN "%u", ifindex);
+}
+
+int pw_uplinks_attach(struct pw_dp *dp, const struct pw_uplinks *up, struct pw_err *err)
+{
+    pw_fd prog = -1;
+
+    for (size_t i = 0; i < up->n; i++) {
+        struct pw_attached at;
+        char device[32];
+        pin_of(up->ifindex[i], device);
+        if (pw_attach_info(device, PW_HOOK_FROM_UPLINK, &at, NULL) == 0 &&
+            at.ifindex == up->ifindex[i])
+            continue;
+        if (prog < 0)
+            prog = pw_dp_prog(dp, pw_hook_program(PW_HOOK_FROM_UPLINK), err);
+        if (prog < 0)
+            return prog;
+        pw_expedited;
+        int rc = pw_attach(device, up->ifindex[i], PW_HOOK_FROM_UPLINK, prog, err);
+        if (rc)
+            return rc;
+    }
+    return 0;
+}
+
+static int detach_other(const char *name, void *arg, struct pw_err *err)
+{
+    const struct pw_uplinks *up = arg;
+    enum pw_hook hook;
+    char device[32];
+
+    if (!pw_hook_of_pin(name, device, &hook) || hook != PW_HOOK_FROM_UPLINK)
+        return 0;
+    if (strncmp(device, UPLINK_PIN, strlen(UPLINK_PIN)) == 0 &&
+        has(up, (uint32_t)strtoul(device + strlen(UPLINK_PIN), NULL, 10)))
+        return 0;
+    pw_expedited;
+    return pw_detach(device, hook, err);
+}
+
+int pw_uplinks_detach_others(const struct pw_uplinks *up, struct pw_err *err)
+{
+    struct pw_uplinks copy = *up;
+    return pw_pin_each(PW_PIN_LINKS, detach_other, &copy, err);
+}
+
+/* The smaller of two sizes, where 0 is "not said". */
+static uint32_t smaller(uint32_t a, uint32_t b)
+{
+    return !a ? b : !b ? a : a < b ? a : b;
+}
+
+int pw_node_uplink_limits(struct pw_dp *dp, struct pw_uplink_limits *out, struct pw_err *err)
+{
+    struct pw_uplink_limits limits = {0};
+    pw_nlsock rtnl = PW_NL_INIT;
+    struct pw_conf conf;
+    struct pw_link link;
+
+    int fd = pw_dp_map(dp, PW_MAP_CONF, err);
+    int rc = fd < 0 ? fd : pw_conf_read(fd, &conf, err);
+    if (!rc)
+        rc = pw_nl_open(&rtnl, NETLINK_ROUTE, err);
+    if (rc)
+        return rc;
+    for (uint32_t i = 0; i < conf.n_uplinks && i < PW_MAX_UPLINKS; i++) {
+        if (pw_link_get(&rtnl, conf.uplinks[i], NULL, &link, NULL))
+            continue; /* gone */
+        limits.mtu = smaller(limits.mtu, link.mtu);
+        limits.gso_max = smaller(limits.gso_max, smaller(link.gso_max, link.tso_max));
+        limits.gro_max = smaller(limits.gro_max, link.gro_max);
+        limits.gso4_max = smaller(limits.gso4_max, smaller(link.gso4_max, link.tso_max));
+        limits.gro4_max = smaller(limits.gro4_max, link.gro4_max);
+    }
+    *out = limits;
+    return 0;
+}
