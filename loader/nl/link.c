@@ -2,8 +2,10 @@
 #include "loader/nl/link.h"
 
 #include <string.h>
+#include <sys/socket.h>
 
 #include <linux/if_link.h>
+#include <linux/ip.h>
 #include <linux/rtnetlink.h>
 #include <linux/veth.h>
 
@@ -56,10 +58,7 @@ static void put_end(struct pw_nlbuf *b, const struct pw_link_end *end, const str
 void pw_link_add_pair(struct pw_nlbatch *b, const struct pw_link_kind *kind,
                       const struct pw_pair *pair)
 {
-    struct ifinfomsg host = {.ifi_flags = pair->host.up ? IFF_UP : 0,
-                             .ifi_change = pair->host.up ? IFF_UP : 0};
-    struct ifinfomsg pod = {.ifi_flags = pair->pod.up ? IFF_UP : 0,
-                            .ifi_change = pair->pod.up ? IFF_UP : 0};
+    struct ifinfomsg host = {0}, pod = {0};
 
     pw_nlbatch_add(b, RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, &host, sizeof(host),
                    "create %s pair %s", kind->name, pair->host.name);
@@ -233,6 +232,27 @@ void pw_link_set_mac(struct pw_nlbatch *b, uint32_t ifindex, const uint8_t mac[6
 {
     set_flags(b, ifindex, 0, 0, "set MAC of");
     pw_nl_put(&b->buf, IFLA_ADDRESS, mac, 6);
+}
+
+void pw_link_set_forwarding(struct pw_nlbatch *b, uint32_t ifindex)
+{
+    set_flags(b, ifindex, 0, 0, "set IPv4 forwarding of");
+    size_t spec = pw_nl_nest(&b->buf, IFLA_AF_SPEC);
+    size_t family = pw_nl_nest(&b->buf, AF_INET);
+    size_t conf = pw_nl_nest(&b->buf, IFLA_INET_CONF);
+    pw_nl_put_u32(&b->buf, IPV4_DEVCONF_FORWARDING, 1);
+    pw_nl_put_u32(&b->buf, IPV4_DEVCONF_RP_FILTER, 0);
+    pw_nl_nest_end(&b->buf, conf);
+    pw_nl_nest_end(&b->buf, family);
+    pw_nl_nest_end(&b->buf, spec);
+
+    set_flags(b, ifindex, 0, 0, "set IPv6 addresses of");
+    pw_nlbatch_ignore(b, EAFNOSUPPORT);
+    spec = pw_nl_nest(&b->buf, IFLA_AF_SPEC);
+    family = pw_nl_nest(&b->buf, AF_INET6);
+    pw_nl_put_u8(&b->buf, IFLA_INET6_ADDR_GEN_MODE, IN6_ADDR_GEN_MODE_NONE);
+    pw_nl_nest_end(&b->buf, family);
+    pw_nl_nest_end(&b->buf, spec);
 }
 
 void pw_link_del(struct pw_nlbatch *b, uint32_t ifindex, const char *name)

@@ -36,7 +36,6 @@ struct pw_link_end {
     int netns; /* fd, or -1: the socket's own */
     uint8_t mac[6];
     bool has_mac; /* else the kernel's choice */
-    bool up;
 };
 
 /* A pair that is to be made. */
@@ -62,7 +61,8 @@ struct pw_link_kind {
 };
 extern const struct pw_link_kind pw_link_veth, pw_link_netkit;
 
-/* Make a pair, both ends with name, MAC, MTU and namespace in one message. */
+/* Make a pair, both ends with name, MAC, MTU and namespace in one message. Both are down: veth
+ * cannot be brought up before it has its other end. */
 void pw_link_add_pair(struct pw_nlbatch *b, const struct pw_link_kind *kind,
                       const struct pw_pair *pair);
 /* Ask for a device in a batch; the answer goes to the reply function, see pw_link_read. */
@@ -73,6 +73,9 @@ bool pw_link_read(const struct pw_nlmsg *msg, struct pw_link *out);
 void pw_link_set_up(struct pw_nlbatch *b, uint32_t ifindex, bool up);
 void pw_link_set_mtu(struct pw_nlbatch *b, uint32_t ifindex, uint32_t mtu);
 void pw_link_set_mac(struct pw_nlbatch *b, uint32_t ifindex, const uint8_t mac[6]);
+/* As a host end must be: no reverse path filter, forwarding on, no IPv6 address of its own making.
+ * Success where the kernel has no IPv6. */
+void pw_link_set_forwarding(struct pw_nlbatch *b, uint32_t ifindex);
 /* By index, or by name when `ifindex` is 0. Success when there is none. */
 void pw_link_del(struct pw_nlbatch *b, uint32_t ifindex, const char *name);
 

@@ -64,10 +64,17 @@ void pw_nlbatch_add(struct pw_nlbatch *b, uint16_t type, uint16_t flags, const v
     pw_nl_begin(&b->buf, type, flags | NLM_F_REQUEST, fixed, len);
 }
 
+void pw_nlbatch_ignore_tell(struct pw_nlbatch *b, int errno_, bool *ignored)
+{
+    if (b->n) {
+        b->ops[b->n - 1].ignore = errno_;
+        b->ops[b->n - 1].ignored = ignored;
+    }
+}
+
 void pw_nlbatch_ignore(struct pw_nlbatch *b, int errno_)
 {
-    if (b->n)
-        b->ops[b->n - 1].ignore = errno_;
+    pw_nlbatch_ignore_tell(b, errno_, NULL);
 }
 
 static void batch_reset(struct pw_nlbatch *b)
@@ -192,6 +199,8 @@ int pw_nl_commit(struct pw_nl *nl, struct pw_nlbatch *b, pw_nl_reply_fn reply, v
                 continue;
             if (ack.code && ack.code != -op->ignore && !rc)
                 rc = op_error(op, &ack, err);
+            else if (ack.code && op->ignored && ack.code == -op->ignore)
+                *op->ignored = true;
             if (ack.seq == last)
                 done = true;
         }

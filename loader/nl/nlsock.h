@@ -27,8 +27,9 @@ void pw_nl_close(struct pw_nl *nl);
  */
 #define PW_NL_WHAT 96
 struct pw_nlop {
-    size_t msg; /* offset in buf */
-    int ignore; /* errno that counts as success, or 0 */
+    size_t msg;    /* offset in buf */
+    int ignore;    /* errno that counts as success, or 0 */
+    bool *ignored; /* set when it came; or NULL */
     uint32_t seq;
     char what[PW_NL_WHAT]; /* for the error: "add address 10.1.0.5/32" */
 };
@@ -46,6 +47,8 @@ __attribute__((format(printf, 6, 7))) void pw_nlbatch_add(struct pw_nlbatch *b, 
                                                           size_t len, const char *what, ...);
 /* The request begun last may fail with `errno_` (ENODEV on delete ...). */
 void pw_nlbatch_ignore(struct pw_nlbatch *b, int errno_);
+/* The same, and *ignored becomes true at commit if it did. */
+void pw_nlbatch_ignore_tell(struct pw_nlbatch *b, int errno_, bool *ignored);
 
 /* Called for each message that answers a request; a negative value ends the reading and is returned
  * (the rest of the answer is still taken from the socket). */

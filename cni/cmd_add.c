@@ -1,0 +1,234 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cni/cmd.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "cni/iface.h"
+#include "cni/result.h"
+#include "cni/undo.h"
+#include "loader/base/cleanup.h"
+
+/* All that an ADD holds on its way; the undo steps work on it too. */
+struct add {
+    const struct pw_req *req;
+    struct pw_netns ns;
+    struct pw_nl nl;
+    struct pw_dp *dp;
+    struct pw_ip_result ips;
+    struct pw_plan plan;
+    struct pw_state st;
+    struct pw_link host;
+    bool *skipped; /* of each route of the plan */
+    struct pw_undo undo;
+};
+
+static void add_free(struct add *a)
+{
+    pw_undo_run(&a->undo);
+    free(a->skipped);
+    pw_plan_free(&a->plan);
+    pw_ip_result_free(&a->ips);
+    pw_dp_close(a->dp);
+    pw_nl_close(&a->nl);
+    pw_netns_close(&a->ns);
+}
+
+static int undo_ipam(void *arg)
+{
+    const struct add *a = arg;
+    return pw_ipam_del(a->req, NULL);
+}
+
+static int undo_state(void *arg)
+{
+    const struct add *a = arg;
+    return pw_state_remove(a->st.container_id, a->st.ifname, NULL);
+}
+
+static int undo_endpoint(void *arg)
+{
+    const struct add *a = arg;
+    return pw_detach_endpoint(&a->st, NULL);
+}
+
+static int reuse_or_refuse(const struct pw_req *req, struct pw_nl *nl, struct pw_err *err)
+{
+    struct pw_state st;
+    struct pw_link link;
+    int rc = pw_state_read(req->env.container_id, req->env.ifname, &st, NULL);
+
+    if (rc == -ENOENT)
+        return 0;
+    if (rc) {
+        /* Unreadable: what it stood for has the names that follow from the attachment. */
+        st = (struct pw_state){0};
+        snprintf(st.container_id, sizeof(st.container_id), "%s", req->env.container_id);
+        snprintf(st.ifname, sizeof(st.ifname), "%s", req->env.ifname);
+    } else if (st.complete && pw_link_get(nl, 0, st.host_if, &link, NULL) == 0) {
+        return pw_err_set(err, PW_CNI_EXISTS,
+                          "container %.64s has interface %s on network %s already: DEL it first",
+                          st.container_id, st.ifname, st.network);
+    }
+    /* What an ADD that was killed, or a pod whose namespace went without DEL, left. */
+    rc = pw_detach_endpoint(&st, err);
+    if (!rc)
+        rc = pw_state_remove(st.container_id, st.ifname, err);
+    return rc ? pw_err_wrap(err, "clear what an earlier ADD left") : 0;
+}
+
+static int prepare(struct add *a, struct pw_err *err)
+{
+    const struct pw_req *req = a->req;
+    struct pw_features features;
+    struct pw_uplink_limits limits = {0};
+    struct pw_plan_device choice;
+    int rc = pw_features_get(&features, err);
+
+    if (!rc)
+        rc = pw_plan_device(&req->conf, &features, &choice, err);
+    if (!rc)
+        rc = pw_dp_open(&a->dp, &req->conf.node, err);
+    if (!rc)
+        rc = pw_node_sync(a->dp, &req->conf.node, err);
+    if (!rc)
+        rc = pw_node_uplink_limits(a->dp, &limits, err);
+    if (rc)
+        return rc;
+    rc = pw_ipam_add(req, &a->ips, err);
+    if (rc)
+        return rc;
+    pw_undo_push(&a->undo, undo_ipam, a);
+    return pw_plan_make(req, &choice, &features, &limits, &a->ips, &a->plan, err);
+}
+
+static void fill_state(struct add *a)
+{
+    const struct pw_req *req = a->req;
+    const struct pw_plan *p = &a->plan;
+    struct pw_state *st = &a->st;
+
+    *st = (struct pw_state){
+        .device = p->choice.device, .mtu = p->mtu, .has_mac = p->l2, .n_ips = p->n_ips};
+    snprintf(st->network, sizeof(st->network), "%s", req->conf.name);
+    snprintf(st->container_id, sizeof(st->container_id), "%s", req->env.container_id);
+    snprintf(st->ifname, sizeof(st->ifname), "%s", req->env.ifname);
+    snprintf(st->host_if, sizeof(st->host_if), "%s", p->host_if);
+    snprintf(st->asked, sizeof(st->asked), "%s", pw_choice_name(p->choice.asked));
+    snprintf(st->why, sizeof(st->why), "%s", p->choice.why);
+    memcpy(st->mac, p->mac, 6);
+    memcpy(st->host_mac, pw_host_mac, 6);
+    memcpy(st->ips, p->ips, sizeof(st->ips));
+}
+
+static int create(struct add *a, struct pw_err *err)
+{
+    /* Before the first change to the kernel, so that whoever comes after a kill finds its way. */
+    int rc = pw_state_write(&a->st, a->req, err);
+
+    if (rc)
+        return rc;
+    pw_undo_push(&a->undo, undo_state, a);
+    pw_undo_push(&a->undo, undo_endpoint, a);
+    rc = pw_iface_create(&a->nl, &a->plan, &a->ns, &a->host, err);
+    if (rc)
+        return rc;
+    a->st.host_ifindex = a->host.ifindex;
+    a->st.pod_ifindex = a->host.peer;
+    return 0;
+}
+
+static int attach(struct add *a, struct pw_err *err)
+{
+    struct pw_endpoint ep = {.ifindex = a->host.ifindex,
+                             .device = a->plan.choice.device,
+                             .mtu = a->plan.mtu,
+                             .addrs = a->plan.ips,
+                             .n_addrs = a->plan.n_ips};
+
+    snprintf(ep.ifname, sizeof(ep.ifname), "%s", a->plan.host_if);
+    if (a->plan.l2) {
+        memcpy(ep.mac, a->plan.mac, 6);
+        memcpy(ep.host_mac, pw_host_mac, 6);
+    }
+    return pw_dp_ep_add(a->dp, &ep, err);
+}
+
+static int configure(struct add *a, struct pw_err *err)
+{
+    a->skipped = calloc(a->plan.n_routes + 1, sizeof(*a->skipped));
+    if (!a->skipped)
+        return pw_err_errno(err, -ENOMEM, "configure");
+    int rc =
+        pw_iface_configure_pod(&a->plan, &a->ns, a->req->env.ifname, a->host.peer, a->skipped, err);
+    if (!rc)
+        rc = pw_iface_configure_host(&a->nl, &a->plan, a->host.ifindex, err);
+    return rc;
+}
+
+static json_t *result_of(const struct add *a)
+{
+    const struct pw_req *req = a->req;
+    const struct pw_plan *p = &a->plan;
+    struct pw_result_if ifs[2] = {
+        {.name = p->host_if, .mac = p->l2 ? pw_host_mac : NULL, .mtu = p->mtu},
+        {.name = req->env.ifname,
+         .mac = p->l2 ? p->mac : NULL,
+         .mtu = p->mtu,
+         .sandbox = req->env.netns},
+    };
+    pw_free struct pw_ip_route *routes = calloc(p->n_routes + 1, sizeof(*routes));
+    struct pw_result r = {.version = req->conf.version,
+                          .ifs = ifs,
+                          .n_ifs = 2,
+                          .ips = p->ips,
+                          .n_ips = p->n_ips,
+                          .gw4 = &pw_gateway4,
+                          .gw6 = &pw_gateway6,
+                          .routes = routes,
+                          .dns = req->conf.dns ? req->conf.dns : a->ips.dns,
+                          .prev = req->conf.prev_result};
+
+    if (!routes)
+        return NULL;
+    for (size_t i = 0; i < p->n_routes; i++) {
+        if (!p->routes[i].of || a->skipped[i])
+            continue;
+        routes[r.n_routes] = *p->routes[i].of;
+        routes[r.n_routes++].gw = p->routes[i].route.gw;
+    }
+    return pw_result_make(&r);
+}
+
+int pw_cmd_add(const struct pw_req *req, json_t **answer, struct pw_err *err)
+{
+    pw_cleanup(add_free) struct add a = {.req = req, .ns = PW_NETNS_INIT, .nl = PW_NL_INIT};
+    int rc = pw_netns_open(&a.ns, req->env.netns, err);
+
+    if (!rc)
+        rc = pw_nl_open(&a.nl, NETLINK_ROUTE, err);
+    if (!rc)
+        rc = reuse_or_refuse(req, &a.nl, err);
+    if (!rc)
+        rc = prepare(&a, err);
+    if (rc)
+        return rc;
+    fill_state(&a);
+    rc = create(&a, err);
+    if (!rc)
+        rc = attach(&a, err);
+    if (!rc)
+        rc = configure(&a, err);
+    if (rc)
+        return rc;
+    a.st.complete = true;
+    rc = pw_state_write(&a.st, req, err);
+    if (rc)
+        return rc;
+    pw_json *result = result_of(&a);
+    if (!result)
+        return pw_err_errno(err, -ENOMEM, "result");
+    pw_undo_forget(&a.undo);
+    *answer = PW_TAKE_PTR(result);
+    return 0;
+}

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cni/cmd.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "cni/iface.h"
+#include "loader/base/cleanup.h"
+
+static void keep_first(int *rc, int one)
+{
+    if (!*rc)
+        *rc = one;
+}
+
+int pw_detach_endpoint(const struct pw_state *st, struct pw_err *err)
+{
+    pw_nlsock nl = PW_NL_INIT;
+    pw_cleanup(pw_dp_closep) struct pw_dp *dp = NULL;
+    char host_if[16];
+    int rc;
+
+    /* The name follows from the attachment, so no record is needed for it. */
+    pw_plan_host_if(st->container_id, st->ifname, host_if);
+    if (st->host_if[0])
+        snprintf(host_if, sizeof(host_if), "%s", st->host_if);
+    /* The device first: with its programs goes the source check. */
+    rc = pw_nl_open(&nl, NETLINK_ROUTE, err);
+    if (!rc)
+        rc = pw_iface_delete(&nl, host_if, err);
+    if (rc)
+        return rc;
+    int one = pw_dp_open(&dp, NULL, err);
+    if (one == -ENOENT)
+        return 0; /* nothing is loaded: nothing to be left */
+    if (!one)
+        one = pw_dp_ep_del(dp, host_if, st->host_ifindex, st->ips, st->n_ips, err);
+    return one;
+}
+
+int pw_cmd_del(const struct pw_req *req, struct pw_err *err)
+{
+    const struct pw_env *env = &req->env;
+    struct pw_state st;
+    int rc = 0;
+    bool read = pw_state_read(env->container_id, env->ifname, &st, NULL) == 0;
+
+    if (!read) {
+        st = (struct pw_state){0};
+        snprintf(st.container_id, sizeof(st.container_id), "%s", env->container_id);
+        snprintf(st.ifname, sizeof(st.ifname), "%s", env->ifname);
+    }
+    /* Of another network's attachment only what this network could have given is released. */
+    bool ours = !read || strcmp(st.network, req->conf.name) == 0;
+    if (ours)
+        keep_first(&rc, pw_detach_endpoint(&st, err));
+    /* Addresses are free for others only when nothing uses them any more. */
+    if (!rc)
+        keep_first(&rc, pw_ipam_del(req, err));
+    if (!rc && ours)
+        keep_first(&rc, pw_state_remove(env->container_id, env->ifname, err));
+    return rc;
+}

@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cni/cmd.h"
+
+#include <net/if.h>
+#include <string.h>
+
+#include "cni/plan.h"
+#include "loader/base/cleanup.h"
+
+struct gc {
+    const struct pw_req *req;
+    struct pw_err *err; /* of the first failure */
+    int rc;
+};
+
+static bool is_valid(const json_t *list, const struct pw_state *st)
+{
+    json_t *item;
+    size_t i;
+
+    json_array_foreach ((json_t *)list, i, item) {
+        const char *id = "", *ifname = "";
+        pw_json_str(item, "containerID", &id, NULL);
+        pw_json_str(item, "ifname", &ifname, NULL);
+        if (strcmp(id, st->container_id) == 0 && strcmp(ifname, st->ifname) == 0)
+            return true;
+    }
+    return false;
+}
+
+static bool device_gone(const struct pw_state *st)
+{
+    char host_if[16];
+    pw_plan_host_if(st->container_id, st->ifname, host_if);
+    return if_nametoindex(host_if) == 0;
+}
+
+static void collect(const struct pw_state *st, void *arg)
+{
+    struct gc *gc = arg;
+    struct pw_err *err = gc->rc ? NULL : gc->err;
+
+    if (is_valid(gc->req->conf.valid, st))
+        return;
+    /* Another network's. One that cannot be read is nobody's once its device is gone. */
+    if (strcmp(st->network, gc->req->conf.name) != 0 && (st->network[0] || !device_gone(st)))
+        return;
+    int rc = pw_detach_endpoint(st, err);
+    if (!rc)
+        rc = pw_state_remove(st->container_id, st->ifname, err);
+    if (rc && !gc->rc)
+        gc->rc = rc;
+}
+
+int pw_cmd_gc(const struct pw_req *req, struct pw_err *err)
+{
+    pw_cleanup(pw_dp_closep) struct pw_dp *dp = NULL;
+    struct gc gc = {.req = req, .err = err};
+    int rc = pw_state_each(collect, &gc, err);
+
+    if (!gc.rc)
+        gc.rc = rc;
+    /* What killed processes left of devices that are gone. */
+    rc = pw_dp_open(&dp, NULL, gc.rc ? NULL : err);
+    if (!rc)
+        rc = pw_dp_sweep(dp, NULL, gc.rc ? NULL : err);
+    if (rc && rc != -ENOENT && !gc.rc)
+        gc.rc = rc;
+    rc = pw_ipam_gc(req, gc.rc ? NULL : err);
+    return gc.rc ? gc.rc : rc;
+}

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cni/cmd.h"
+
+#include <stdio.h>
+
+#include "cni/plan.h"
+#include "loader/base/cleanup.h"
+
+#define MAX_PROBLEMS 16
+
+static void count(const struct pw_state *st, void *arg)
+{
+    size_t *n = arg;
+    *n += st->complete;
+}
+
+/* 51 when pods that are there suffer as well: they exist and the datapath does not. */
+static int code_of(void)
+{
+    pw_cleanup(pw_dp_closep) struct pw_dp *dp = NULL;
+    size_t pods = 0;
+
+    pw_state_each(count, &pods, NULL);
+    if (pods && pw_dp_open(&dp, NULL, NULL))
+        return PW_CNI_LIMITED;
+    return PW_CNI_UNAVAILABLE;
+}
+
+int pw_cmd_status(const struct pw_req *req, struct pw_err *err)
+{
+    pw_free struct pw_problem *problems = calloc(MAX_PROBLEMS, sizeof(*problems));
+    struct pw_features features;
+    struct pw_plan_device choice;
+    size_t n, fatal = 0, len = 0;
+
+    if (!problems)
+        return pw_err_errno(err, -ENOMEM, "status");
+    n = pw_node_problems(&req->conf.node, problems, MAX_PROBLEMS);
+    char text[PW_ERR_LEN / 2] = "";
+    for (size_t i = 0; i < n && i < MAX_PROBLEMS; i++) {
+        if (!problems[i].fatal || len >= sizeof(text))
+            continue;
+        len += (size_t)snprintf(text + len, sizeof(text) - len, "%s%s (%s)", fatal++ ? "; " : "",
+                                problems[i].text, problems[i].remedy);
+    }
+    if (fatal)
+        return pw_err_set(err, code_of(), "%s", text);
+    int rc = pw_features_get(&features, err);
+    if (!rc)
+        rc = pw_plan_device(&req->conf, &features, &choice, err);
+    if (rc) {
+        err->code = PW_CNI_UNAVAILABLE;
+        return rc;
+    }
+    return pw_ipam_status(req, err);
+}

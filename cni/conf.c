@@ -1,0 +1,464 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cni/conf.h"
+
+#include <ctype.h>
+#include <string.h>
+
+#include "cni/ipam_range.h"
+#include "loader/base/cleanup.h"
+
+#define ANNOTATIONS "io.kubernetes.cri.pod-annotations"
+#define DEVICE_ANNOTATION "podwire.io/device"
+#define IPAM_TIMEOUT 60
+#define MTU_MIN 68
+#define MTU_MAX 65535
+
+const char *const pw_version_names[PW_VERSIONS] = {"0.3.0", "0.3.1", "0.4.0", "1.0.0", "1.1.0"};
+
+static const char *const choices[PW_CHOICES] = {"auto", "netkit", "netkit-l2", "veth"};
+
+const char *pw_choice_name(enum pw_choice c)
+{
+    return choices[c];
+}
+
+static int find_choice(const char *name)
+{
+    for (int i = 0; i < PW_CHOICES; i++)
+        if (strcmp(choices[i], name) == 0)
+            return i;
+    return -1;
+}
+
+/* "Must start with an alphanumeric character, optionally followed by any combination of one or
+ * more alphanumeric characters, underscore, dot or hyphen" (section 1); it names a folder of ours.
+ */
+static bool valid_name(const char *name)
+{
+    size_t n = strlen(name);
+
+    if (n == 0 || n >= sizeof(((struct pw_node_conf *)0)->network) ||
+        !isalnum((unsigned char)name[0]))
+        return false;
+    for (size_t i = 0; i < n; i++)
+        if (!isalnum((unsigned char)name[i]) && !strchr("_.-", name[i]))
+            return false;
+    return true;
+}
+
+static int read_version(struct pw_netconf *c, enum pw_cni_command command, struct pw_err *err)
+{
+    static const enum pw_version oldest[] = {
+        [PW_CNI_CHECK_CMD] = PW_V040, [PW_CNI_STATUS] = PW_V110, [PW_CNI_GC] = PW_V110};
+    const char *text = "0.1.0"; /* what a configuration without the key means */
+
+    if (pw_json_str(c->root, "cniVersion", &text, err))
+        return pw_err_set(err, PW_CNI_DECODE, "'cniVersion' must be a string");
+    for (int v = 0; v < PW_VERSIONS; v++) {
+        if (strcmp(text, pw_version_names[v]) != 0)
+            continue;
+        c->version = (enum pw_version)v;
+        if (command < PW_ARRAY_SIZE(oldest) && c->version < oldest[command])
+            return pw_err_set(err, PW_CNI_VERSION, "cniVersion %s does not have this command",
+                              text);
+        return 0;
+    }
+    return pw_err_set(err, PW_CNI_VERSION,
+                      "cniVersion '%.20s' is not supported (0.3.0, 0.3.1, 0.4.0, 1.0.0, 1.1.0 are)",
+                      text);
+}
+
+static int read_devices(struct pw_netconf *c, struct pw_err *err)
+{
+    const char *device = choices[PW_CHOICE_AUTO];
+    json_t *list, *item;
+    size_t i;
+    int rc = pw_json_str(c->root, "device", &device, err);
+
+    if (rc)
+        return rc;
+    int choice = find_choice(device);
+    if (choice < 0)
+        return pw_err_set(err, PW_CNI_CONF,
+                          "'device' is '%.40s', not one of auto, netkit, netkit-l2, veth", device);
+    c->device = (enum pw_choice)choice;
+    rc = pw_json_list(c->root, "podDevices", &list, err);
+    if (rc)
+        return rc;
+    json_array_foreach (list, i, item) {
+        const char *name;
+        rc = pw_json_item_str(item, "podDevices", &name, err);
+        if (rc)
+            return rc;
+        choice = find_choice(name);
+        if (choice < 0)
+            return pw_err_set(err, PW_CNI_CONF,
+                              "'podDevices' has '%.40s', not one of auto, netkit, netkit-l2, veth",
+                              name);
+        c->pod_devices |= 1U << choice;
+    }
+    return 0;
+}
+
+static int read_uplinks(struct pw_netconf *c, struct pw_err *err)
+{
+    json_t *list, *item;
+    size_t i;
+    int rc = pw_json_list(c->root, "uplinks", &list, err);
+
+    if (rc)
+        return rc;
+    if (json_array_size(list) > PW_MAX_UPLINKS)
+        return pw_err_set(err, PW_CNI_CONF, "'uplinks': at most %d", PW_MAX_UPLINKS);
+    json_array_foreach (list, i, item) {
+        const char *name;
+        rc = pw_json_item_str(item, "uplinks", &name, err);
+        if (rc)
+            return rc;
+        if (!pw_env_valid_ifname(name))
+            return pw_err_set(err, PW_CNI_CONF, "'uplinks': '%.40s' is no interface name", name);
+        memcpy(c->node.uplinks[i], name, strlen(name) + 1);
+    }
+    return 0;
+}
+
+static int add_range(struct pw_addr *list, size_t *n, const struct pw_addr *a, const char *key,
+                     struct pw_err *err)
+{
+    unsigned same = 0;
+
+    for (size_t i = 0; i < *n; i++) {
+        if (pw_addr_same(&list[i], a) && list[i].prefix == a->prefix)
+            return 0;
+        same += list[i].family == a->family;
+    }
+    if (same == PW_MAX_RANGES)
+        return pw_err_set(err, PW_CNI_CONF, "'%s': more than %d ranges of a family", key,
+                          PW_MAX_RANGES);
+    list[(*n)++] = *a;
+    return 0;
+}
+
+static int read_ranges(struct pw_netconf *c, const char *key, struct pw_addr *out, size_t *n,
+                       struct pw_err *err)
+{
+    json_t *list, *item;
+    size_t i;
+    int rc = pw_json_list(c->root, key, &list, err);
+
+    if (rc)
+        return rc;
+    json_array_foreach (list, i, item) {
+        const char *text;
+        struct pw_addr a;
+        rc = pw_json_item_str(item, key, &text, err);
+        if (rc)
+            return rc;
+        if (pw_addr_parse(text, &a, err))
+            return pw_err_set(err, PW_CNI_CONF, "'%s': '%.60s' is no range", key, text);
+        a = pw_addr_network(a);
+        rc = add_range(out, n, &a, key, err);
+        if (rc)
+            return rc;
+    }
+    return 0;
+}
+
+/* The network's own subnets, of the built-in IPAM or of one that is configured alike. */
+static int read_subnets(struct pw_netconf *c, struct pw_err *err)
+{
+    struct pw_addr subnets[2 * PW_MAX_RANGES];
+    size_t n = 0;
+    int rc = pw_ipam_subnets(c, subnets, PW_ARRAY_SIZE(subnets), &n, err);
+
+    /* What a foreign plugin makes of its ranges is its own affair. */
+    if (rc)
+        return strcmp(c->ipam_type, PW_IPAM_BUILTIN) == 0 ? rc : 0;
+    for (size_t i = 0; i < n && !rc; i++) {
+        rc = add_range(c->node.pods, &c->node.n_pods, &subnets[i], "ranges", err);
+        if (!rc)
+            rc = add_range(c->node.native, &c->node.n_native, &subnets[i], "nativeRanges", err);
+    }
+    return rc;
+}
+
+static int read_mark(struct pw_netconf *c, struct pw_err *err)
+{
+    const json_t *v = pw_json_get(c->root, "mark");
+    unsigned long mark;
+    char *end;
+
+    if (!v)
+        return 0;
+    if (json_is_integer(v)) {
+        if (json_integer_value(v) <= 0 || json_integer_value(v) > UINT32_MAX)
+            return pw_err_set(err, PW_CNI_CONF, "'mark' must be of 32 bits and not 0");
+        c->node.mark = (uint32_t)json_integer_value(v);
+        return 0;
+    }
+    const char *text = json_string_value(v);
+    errno = 0;
+    mark = text && isdigit((unsigned char)text[0]) ? strtoul(text, &end, 0) : 0;
+    if (mark == 0 || mark > UINT32_MAX || errno || *end)
+        return pw_err_set(err, PW_CNI_CONF, "'mark' must be a number such as \"0x1000\", not 0");
+    c->node.mark = (uint32_t)mark;
+    return 0;
+}
+
+static int read_ipam(struct pw_netconf *c, struct pw_err *err)
+{
+    uint32_t timeout = IPAM_TIMEOUT;
+    int rc = pw_json_map(c->root, "ipam", &c->ipam, err);
+
+    if (rc)
+        return rc;
+    if (!c->ipam)
+        return pw_err_set(err, PW_CNI_CONF, "'ipam' is missing");
+    c->ipam_type = "";
+    rc = pw_json_str(c->ipam, "type", &c->ipam_type, err);
+    if (!rc)
+        rc = pw_json_u32(c->root, "ipamTimeout", 3600, &timeout, err);
+    if (rc)
+        return rc;
+    if (!*c->ipam_type || strchr(c->ipam_type, '/') || c->ipam_type[0] == '.')
+        return pw_err_set(err, PW_CNI_CONF, "'ipam.type' is '%.40s', which is no plugin's name",
+                          c->ipam_type);
+    c->ipam_timeout = timeout ? timeout : IPAM_TIMEOUT;
+    return 0;
+}
+
+/* "10.0.0.5" or "10.0.0.5/24": the prefix is the range's business. */
+static int add_requested(struct pw_netconf *c, const char *text, const char *from,
+                         struct pw_err *err)
+{
+    struct pw_addr a;
+
+    if (pw_addr_parse(text, &a, err))
+        return pw_err_set(err, PW_CNI_CONF, "%s: '%.60s' is no IP address", from, text);
+    a.prefix = a.family == 4 ? 32 : 128;
+    for (size_t i = 0; i < c->n_requested; i++)
+        if (pw_addr_same(&c->requested[i], &a))
+            return 0;
+    if (c->n_requested == PW_MAX_REQUESTED)
+        return pw_err_set(err, PW_CNI_CONF, "%s: more than %d addresses asked for", from,
+                          PW_MAX_REQUESTED);
+    c->requested[c->n_requested++] = a;
+    return 0;
+}
+
+static int add_requested_list(struct pw_netconf *c, const json_t *object, const char *from,
+                              struct pw_err *err)
+{
+    json_t *list, *item;
+    size_t i;
+    int rc = pw_json_list(object, "ips", &list, err);
+
+    json_array_foreach (list, i, item) {
+        const char *text;
+        if (!rc)
+            rc = pw_json_item_str(item, from, &text, err);
+        if (!rc)
+            rc = add_requested(c, text, from, err);
+    }
+    return rc;
+}
+
+/* Addresses: the capability, args.cni and CNI_ARGS. CONVENTIONS.md: with an equivalent key in
+ * `args`, CNI_ARGS is ignored. */
+static int read_requested(struct pw_netconf *c, const json_t *runtime, const json_t *args,
+                          const struct pw_env *env, struct pw_err *err)
+{
+    char buf[PW_ENV_ARG_LEN];
+    int rc = add_requested_list(c, runtime, "runtimeConfig.ips", err);
+
+    if (!rc)
+        rc = add_requested_list(c, args, "args.cni.ips", err);
+    if (!rc && c->n_requested == 0 && pw_env_arg(env, "IP", buf)) {
+        char *save = NULL;
+        for (char *p = strtok_r(buf, ",", &save); p && !rc; p = strtok_r(NULL, ",", &save))
+            rc = add_requested(c, p, "CNI_ARGS IP", err);
+        if (rc)
+            rc = pw_err_set(err, PW_CNI_ENV, "CNI_ARGS: IP is no address");
+    }
+    return rc;
+}
+
+static int read_mac(struct pw_netconf *c, const json_t *runtime, const json_t *args,
+                    const struct pw_env *env, struct pw_err *err)
+{
+    char buf[PW_ENV_ARG_LEN];
+    const char *text = NULL, *from = "runtimeConfig.mac";
+    int rc = pw_json_str(runtime, "mac", &text, err);
+
+    if (!rc && (!text || !*text)) {
+        from = "args.cni.mac";
+        rc = pw_json_str(args, "mac", &text, err);
+    }
+    if (rc)
+        return rc;
+    if ((!text || !*text) && pw_env_arg(env, "MAC", buf)) {
+        from = "CNI_ARGS MAC";
+        text = buf;
+    }
+    if (!text || !*text)
+        return 0;
+    if (pw_mac_parse(text, c->mac, err))
+        return pw_err_set(err, text == buf ? PW_CNI_ENV : PW_CNI_CONF,
+                          "%s: '%.40s' is no MAC address of a device", from, text);
+    c->has_mac = true;
+    return 0;
+}
+
+static int read_pod_device(struct pw_netconf *c, const json_t *runtime, const json_t *args,
+                           struct pw_err *err)
+{
+    json_t *annotations;
+    int rc = pw_json_map(runtime, ANNOTATIONS, &annotations, err);
+
+    if (rc)
+        return rc;
+    /* Kubernetes keys are exact: other spellings are other keys. */
+    const json_t *v = json_object_get(annotations, DEVICE_ANNOTATION);
+    c->pod_device_from = "annotation " DEVICE_ANNOTATION;
+    if (v && !json_is_null(v)) {
+        rc = pw_json_item_str(v, DEVICE_ANNOTATION, &c->pod_device, err);
+    } else {
+        c->pod_device_from = "args.cni.device";
+        rc = pw_json_str(args, "device", &c->pod_device, err);
+    }
+    if (!rc && c->pod_device && !*c->pod_device)
+        c->pod_device = NULL;
+    return rc;
+}
+
+static int read_requests(struct pw_netconf *c, const struct pw_env *env, struct pw_err *err)
+{
+    json_t *runtime, *args, *args_cni = NULL;
+    int rc = pw_json_map(c->root, "runtimeConfig", &runtime, err);
+
+    if (!rc)
+        rc = pw_json_map(c->root, "args", &args, err);
+    if (!rc)
+        rc = pw_json_map(args, "cni", &args_cni, err);
+    if (!rc)
+        rc = pw_json_list(runtime, "ipRanges", &c->ip_ranges, err);
+    if (!rc && pw_json_map(c->root, "prevResult", &c->prev_result, err))
+        rc = env->command == PW_CNI_DEL ? 0 : PW_CNI_CONF;
+    if (rc || env->command == PW_CNI_STATUS || env->command == PW_CNI_GC)
+        return rc;
+    /* A DEL must not fail for what only an ADD would act on. */
+    bool add = env->command == PW_CNI_ADD;
+    rc = read_requested(c, runtime, args_cni, env, add ? err : NULL);
+    if (!rc || !add)
+        rc = read_mac(c, runtime, args_cni, env, add ? err : NULL);
+    if (!rc || !add)
+        rc = read_pod_device(c, runtime, args_cni, add ? err : NULL);
+    return add ? rc : 0;
+}
+
+/* A list that is not understood must not pass for an empty one, which means "remove all". */
+static int read_valid(struct pw_netconf *c, struct pw_err *err)
+{
+    json_t *item;
+    size_t i;
+    int rc = pw_json_list(c->root, "cni.dev/valid-attachments", &c->valid, err);
+
+    json_array_foreach (c->valid, i, item) {
+        const char *id = NULL, *ifname = NULL;
+        if (!rc && json_is_object(item))
+            rc = pw_json_str(item, "containerID", &id, err);
+        if (!rc && id)
+            rc = pw_json_str(item, "ifname", &ifname, err);
+        if (!rc && !ifname)
+            rc = pw_err_set(err, PW_CNI_CONF,
+                            "'cni.dev/valid-attachments': an entry lacks containerID or ifname");
+    }
+    return rc;
+}
+
+static int read_root(struct pw_netconf *c, const struct pw_env *env, struct pw_err *err)
+{
+    int rc = read_version(c, env->command, err);
+
+    if (rc)
+        return rc;
+    c->name = "";
+    rc = pw_json_str(c->root, "name", &c->name, err);
+    if (rc)
+        return rc;
+    if (!*c->name)
+        return pw_err_set(err, PW_CNI_CONF, "'name' of the network is missing");
+    if (!valid_name(c->name))
+        return pw_err_set(err, PW_CNI_CONF, "invalid 'name' '%.80s' of the network", c->name);
+    pw_node_conf_default(&c->node);
+    memcpy(c->node.network, c->name, strlen(c->name) + 1);
+    rc = read_devices(c, err);
+    if (!rc)
+        rc = read_uplinks(c, err);
+    if (!rc)
+        rc = read_ranges(c, "nativeRanges", c->node.native, &c->node.n_native, err);
+    if (!rc)
+        rc = read_ranges(c, "serviceRanges", c->node.services, &c->node.n_services, err);
+    if (!rc)
+        rc = read_mark(c, err);
+    if (!rc)
+        rc = pw_json_bool(c->root, "masquerade", &c->node.masquerade, err);
+    if (!rc)
+        rc = pw_json_bool(c->root, "conntrack", &c->node.ask_conntrack, err);
+    if (!rc)
+        rc = pw_json_bool(c->root, "forwardAccept", &c->node.forward_accept, err);
+    if (!rc)
+        rc = pw_json_u32(c->root, "mtu", MTU_MAX, &c->mtu, err);
+    if (rc)
+        return rc;
+    if (c->mtu && c->mtu < MTU_MIN)
+        return pw_err_set(err, PW_CNI_CONF, "'mtu' is %u: 0 or at least %d", c->mtu, MTU_MIN);
+    rc = pw_json_map(c->root, "dns", &c->dns, err);
+    if (!rc)
+        rc = read_ipam(c, err);
+    if (!rc)
+        rc = read_requests(c, env, err);
+    if (!rc)
+        rc = read_subnets(c, err);
+    return rc || env->command != PW_CNI_GC ? rc : read_valid(c, err);
+}
+
+int pw_netconf_parse(const char *text, size_t len, const struct pw_env *env, struct pw_netconf *out,
+                     struct pw_err *err)
+{
+    json_error_t jerr;
+    struct pw_netconf c = {.root = json_loadb(text, len, 0, &jerr)};
+    int rc;
+
+    if (!c.root)
+        return pw_err_set(err, PW_CNI_DECODE, "configuration on stdin: %s at line %d column %d",
+                          jerr.text, jerr.line, jerr.column);
+    if (!json_is_object(c.root))
+        rc = pw_err_set(err, PW_CNI_DECODE, "configuration on stdin is no JSON object");
+    else
+        rc = read_root(&c, env, err);
+    if (rc)
+        pw_netconf_free(&c);
+    else
+        *out = c;
+    return rc;
+}
+
+void pw_netconf_free(struct pw_netconf *c)
+{
+    json_decref(c->root);
+    c->root = NULL;
+}
+
+enum pw_version pw_netconf_version(const char *text, size_t len)
+{
+    json_error_t jerr;
+    pw_json *root = json_loadb(text, len, 0, &jerr);
+    const char *version = NULL;
+
+    pw_json_str(root, "cniVersion", &version, NULL);
+    for (int v = 0; version && v < PW_VERSIONS; v++)
+        if (strcmp(version, pw_version_names[v]) == 0)
+            return (enum pw_version)v;
+    return PW_V110;
+}

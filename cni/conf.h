@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The network configuration on stdin (CNI 1.1.0, section 3, "Deriving request configuration"). */
+#ifndef PW_CNI_CONF_H
+#define PW_CNI_CONF_H
+
+#include "cni/env.h"
+#include "cni/json.h"
+#include "loader/base/addr.h"
+#include "loader/datapath.h"
+
+/* Which device a pod gets; `auto` is netkit where the kernel has it, else veth. */
+enum pw_choice {
+    PW_CHOICE_AUTO,
+    PW_CHOICE_NETKIT,
+    PW_CHOICE_NETKIT_L2,
+    PW_CHOICE_VETH,
+    PW_CHOICES,
+};
+const char *pw_choice_name(enum pw_choice c);
+
+/* Versions that are answered, the oldest first. */
+enum pw_version {
+    PW_V030,
+    PW_V031,
+    PW_V040,
+    PW_V100,
+    PW_V110,
+    PW_VERSIONS,
+};
+extern const char *const pw_version_names[PW_VERSIONS];
+
+#define PW_MAX_REQUESTED 16
+
+/* A configuration as read. Owns `root`; all else is a value or points into it. */
+struct pw_netconf {
+    json_t *root;
+    enum pw_version version;
+    const char *name;
+
+    enum pw_choice device; /* the operator's */
+    unsigned pod_devices;  /* bit set of enum pw_choice that a pod may ask for */
+    uint32_t mtu;          /* 0: from the uplink */
+    struct pw_node_conf node;
+
+    json_t *ipam; /* object */
+    const char *ipam_type;
+    unsigned ipam_timeout; /* seconds */
+    json_t *dns;           /* top-level, or NULL */
+    json_t *prev_result;   /* object or NULL */
+    json_t *valid;         /* GC: list, NULL when the key is missing */
+    json_t *ip_ranges;     /* capability; list or NULL */
+
+    /* What the pod or its runtime asked for. */
+    const char *pod_device;      /* NULL: nothing */
+    const char *pod_device_from; /* "annotation podwire.io/device" ... */
+    bool has_mac;
+    uint8_t mac[6];
+    struct pw_addr requested[PW_MAX_REQUESTED];
+    size_t n_requested;
+};
+
+/* Parse `text` for the command in `env`. PW_CNI_DECODE (no JSON), PW_CNI_VERSION, PW_CNI_CONF.
+ * `*out` is set on success only; free it with pw_netconf_free. */
+int pw_netconf_parse(const char *text, size_t len, const struct pw_env *env, struct pw_netconf *out,
+                     struct pw_err *err);
+void pw_netconf_free(struct pw_netconf *c);
+
+/* The version that `text` asks for, if it can be found, else the newest: for VERSION and for
+ * errors about the rest. */
+enum pw_version pw_netconf_version(const char *text, size_t len);
+
+#define PW_NETCONF_INIT {.root = NULL}
+
+#endif

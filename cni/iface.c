@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cni/iface.h"
+
+#include <string.h>
+
+#include "cni/sysctl.h"
+
+struct made {
+    struct pw_link link;
+    bool found;
+};
+
+static int take(const struct pw_nlmsg *msg, void *arg, struct pw_err *err)
+{
+    struct made *m = arg;
+    (void)err;
+    m->found |= pw_link_read(msg, &m->link);
+    return 0;
+}
+
+/* The kernel passes over attributes that it does not know: believe only what it tells back. */
+static int verify(const struct pw_plan *plan, const struct made *m, struct pw_err *err)
+{
+    const struct pw_link *l = &m->link;
+
+    if (!m->found)
+        return pw_err_set(err, -ENODEV, "device %s is gone", plan->host_if);
+    if (strcmp(l->kind, plan->kind->name) != 0)
+        return pw_err_set(err, -EPROTO, "device %s came out as %s", plan->host_if, l->kind);
+    if (plan->kind == &pw_link_netkit &&
+        (l->netkit.mode != plan->pair.netkit.mode ||
+         l->netkit.peer_policy != plan->pair.netkit.peer_policy || !l->netkit.primary))
+        return pw_err_set(err, -EPROTO, "netkit %s came out in another mode or policy",
+                          plan->host_if);
+    return 0;
+}
+
+int pw_iface_create(struct pw_nl *nl, const struct pw_plan *plan, const struct pw_netns *ns,
+                    struct pw_link *host, struct pw_err *err)
+{
+    pw_nlbatch_auto b = PW_NLBATCH_INIT;
+    struct pw_pair pair = plan->pair;
+    struct made m = {.found = false};
+
+    pair.pod.netns = ns->fd;
+    pw_link_add_pair(&b, plan->kind, &pair);
+    pw_link_ask(&b, plan->host_if);
+    int rc = pw_nl_commit(nl, &b, take, &m, err);
+    if (rc == -EEXIST)
+        return pw_err_set(err, PW_CNI_EXISTS,
+                          "interface %s exists in the container, or %s on the node", pair.pod.name,
+                          plan->host_if);
+    if (!rc)
+        rc = verify(plan, &m, err);
+    if (!rc)
+        *host = m.link;
+    return rc;
+}
+
+/* In the pod's namespace, with a socket of that namespace. */
+static int configure_inside(const struct pw_plan *plan, const char *ifname, uint32_t ifindex,
+                            bool *skipped, struct pw_err *err)
+{
+    pw_nlsock nl = PW_NL_INIT;
+    pw_nlbatch_auto b = PW_NLBATCH_INIT;
+    /* Runtimes switch IPv6 off in new namespaces; an address that was given must work. */
+    int rc = plan->has6 ? pw_sysctl_ipv6(ifname, "disable_ipv6", '0', err) : 0;
+
+    if (!rc)
+        rc = pw_nl_open(&nl, NETLINK_ROUTE, err);
+    if (rc)
+        return rc;
+    pw_link_set_up(&b, ifindex, true);
+    for (size_t i = 0; i < plan->n_ips; i++)
+        pw_addr_add(&b, ifindex, &plan->ips[i], true);
+    if (plan->l2 && plan->has4)
+        pw_neigh_replace(&b, ifindex, &pw_gateway4, pw_host_mac);
+    if (plan->l2 && plan->has6)
+        pw_neigh_replace(&b, ifindex, &pw_gateway6, pw_host_mac);
+    for (size_t i = 0; i < plan->n_routes; i++) {
+        struct pw_route r = plan->routes[i].route;
+        r.oif = ifindex;
+        pw_route_add(&b, &r);
+        skipped[i] = false;
+        if (plan->routes[i].may_exist)
+            pw_nlbatch_ignore_tell(&b, EEXIST, &skipped[i]);
+    }
+    return pw_nl_commit(&nl, &b, NULL, NULL, err);
+}
+
+int pw_iface_configure_pod(const struct pw_plan *plan, const struct pw_netns *ns,
+                           const char *ifname, uint32_t ifindex, bool *skipped, struct pw_err *err)
+{
+    int rc = pw_netns_enter(ns, err);
+
+    if (rc)
+        return rc;
+    rc = configure_inside(plan, ifname, ifindex, skipped, err);
+    pw_netns_leave(ns);
+    return rc ? pw_err_wrap(err, "%s in the container", ifname) : 0;
+}
+
+int pw_iface_configure_host(struct pw_nl *nl, const struct pw_plan *plan, uint32_t ifindex,
+                            struct pw_err *err)
+{
+    pw_nlbatch_auto b = PW_NLBATCH_INIT;
+    int rc = plan->has6 ? pw_sysctl_ipv6(plan->host_if, "disable_ipv6", '0', err) : 0;
+
+    /* Whatever a pod sends, it does not configure its node. */
+    if (!rc && plan->has6)
+        rc = pw_sysctl_ipv6(plan->host_if, "accept_ra", '0', err);
+    if (rc)
+        return rc;
+    pw_link_set_forwarding(&b, ifindex);
+    pw_link_set_up(&b, ifindex, true);
+    for (size_t i = 0; i < plan->n_ips; i++) {
+        struct pw_route r = {.dst = plan->ips[i],
+                             .oif = ifindex,
+                             .scope = plan->ips[i].family == 4 ? RT_SCOPE_LINK : RT_SCOPE_UNIVERSE};
+        pw_route_replace(&b, &r);
+        if (plan->l2)
+            pw_neigh_replace(&b, ifindex, &plan->ips[i], plan->mac);
+    }
+    rc = pw_nl_commit(nl, &b, NULL, NULL, err);
+    return rc ? pw_err_wrap(err, "%s on the node", plan->host_if) : 0;
+}
+
+int pw_iface_delete(struct pw_nl *nl, const char *host_if, struct pw_err *err)
+{
+    pw_nlbatch_auto b = PW_NLBATCH_INIT;
+
+    pw_link_del(&b, 0, host_if);
+    return pw_nl_commit(nl, &b, NULL, NULL, err);
+}

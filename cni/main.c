@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* podwire: the CNI plugin. One request per process: environment and stdin in, JSON on stdout out.
+ */
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "cni/cmd.h"
+#include "cni/result.h"
+#include "loader/base/cleanup.h"
+
+extern char **environ;
+
+static int print(json_t *json)
+{
+    pw_free char *text = json ? json_dumps(json, JSON_COMPACT) : NULL;
+
+    if (!text || puts(text) < 0 || fflush(stdout) == EOF)
+        return 1;
+    return 0;
+}
+
+static int print_error(enum pw_version version, const struct pw_err *err)
+{
+    pw_json *json = pw_result_error(version, err);
+    print(json);
+    return 1;
+}
+
+/* A person has called it. */
+static int about(FILE *out)
+{
+    fprintf(
+        out,
+        "podwire %s: CNI plugin, run by container runtimes (see podwire(8)).\n"
+        "CNI protocol versions: 0.3.0, 0.3.1, 0.4.0, 1.0.0, 1.1.0\n"
+        "It belongs into the runtime's plugin folder, such as /opt/cni/bin. To look at the node, "
+        "use podwirectl.\n",
+        PW_VERSION);
+    return 0;
+}
+
+/* The version on stdin is told back. Whoever gives no stdin to VERSION is not waited for long. */
+static int version(void)
+{
+    struct pollfd p = {.fd = STDIN_FILENO, .events = POLLIN};
+    pw_free char *text = NULL;
+    size_t len = 0;
+
+    if (!isatty(STDIN_FILENO) && poll(&p, 1, 1000) > 0)
+        pw_req_read_fd(STDIN_FILENO, &text, &len, NULL);
+    pw_json *json = pw_cmd_version(text ? pw_netconf_version(text, len) : PW_V110);
+    return print(json);
+}
+
+static int dispatch(struct pw_req *req, json_t **answer, struct pw_err *err)
+{
+    switch (req->env.command) {
+    case PW_CNI_ADD:
+        return pw_cmd_add(req, answer, err);
+    case PW_CNI_DEL:
+        return pw_cmd_del(req, err);
+    case PW_CNI_CHECK_CMD:
+        return pw_cmd_check(req, err);
+    case PW_CNI_STATUS:
+        return pw_cmd_status(req, err);
+    case PW_CNI_GC:
+        return pw_cmd_gc(req, err);
+    case PW_CNI_VERSION_CMD:
+        break;
+    }
+    return 0;
+}
+
+int main(int argc, char **argv)
+{
+    pw_cleanup(pw_req_free) struct pw_req req = PW_REQ_INIT;
+    struct pw_err err = PW_ERR_INIT;
+    pw_json *answer = NULL;
+
+    if (argc > 1 && (strcmp(argv[1], "--version") == 0 || strcmp(argv[1], "-V") == 0))
+        return printf("podwire %s\n", PW_VERSION) < 0;
+    if (argc > 1 || !getenv("CNI_COMMAND"))
+        return about(argc > 1 ? stdout : stderr);
+    /* Delegated plugins and runtimes may close their ends early; that is no reason to die. */
+    signal(SIGPIPE, SIG_IGN);
+    umask(022);
+    if (pw_env_read(environ, &req.env, &err))
+        return print_error(PW_V110, &err);
+    if (req.env.command == PW_CNI_VERSION_CMD)
+        return version();
+    if (pw_req_read_fd(STDIN_FILENO, &req.text, &req.len, &err))
+        return print_error(PW_V110, &err);
+    if (pw_netconf_parse(req.text, req.len, &req.env, &req.conf, &err))
+        return print_error(pw_netconf_version(req.text, req.len), &err);
+    int rc = dispatch(&req, &answer, &err);
+    if (rc) {
+        if (!err.code)
+            err.code = rc;
+        return print_error(req.conf.version, &err);
+    }
+    return answer ? print(answer) : 0;
+}

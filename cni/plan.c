@@ -1,0 +1,290 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cni/plan.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "loader/base/kcompat.h"
+
+#define MTU_DEFAULT 1500
+#define MTU_MIN6 1280 /* RFC 8200 */
+/* Up to this size GSO is as it always was; above, it is BIG TCP. */
+#define GSO_LEGACY_MAX 65536U
+/* What netkit and veth take (their tso_max_size). */
+#define GSO_MAX (8 * 65535U)
+/* Room that encapsulating devices behind the pod need, so that headers are not copied. */
+#define NETKIT_HEADROOM 64
+#define NETKIT_TAILROOM 32
+
+const uint8_t pw_host_mac[6] = {0x02, 0x70, 0x77, 0x00, 0x00, 0x01};
+const struct pw_addr pw_gateway4 = {4, 32, {169, 254, 1, 1}};
+const struct pw_addr pw_gateway6 = {6, 128, {0xfe, 0x80, [15] = 1}};
+
+/* FNV-1a of 64 bits, stirred, so that the bits at both ends are good. */
+static uint64_t hash(const char *container_id, const char *ifname, uint64_t salt)
+{
+    const char *const parts[] = {container_id, ":", ifname};
+    uint64_t h = 14695981039346656037ULL ^ salt;
+
+    for (size_t i = 0; i < 3; i++)
+        for (const char *p = parts[i]; *p; p++)
+            h = (h ^ (uint8_t)*p) * 1099511628211ULL;
+    h = (h ^ h >> 32) * 0xd6e8feb86659fd93ULL;
+    return h ^ h >> 32;
+}
+
+void pw_plan_host_if(const char *container_id, const char *ifname, char out[16])
+{
+    snprintf(out, 16, PW_IF_PREFIX "%011llx",
+             (unsigned long long)(hash(container_id, ifname, 0) & 0xfffffffffffULL));
+}
+
+/* ---- device ---- */
+
+static int by_choice(enum pw_choice c, const struct pw_netconf *conf,
+                     const struct pw_features *features, const char *from,
+                     struct pw_plan_device *out, struct pw_err *err)
+{
+    out->asked = c;
+    switch (c) {
+    case PW_CHOICE_AUTO:
+        if (!features->netkit) {
+            out->device = PW_DEV_VETH;
+            snprintf(out->why, sizeof(out->why), "auto (%s): the kernel has no netkit", from);
+        } else if (conf->has_mac) {
+            out->device = PW_DEV_NETKIT_L2;
+            snprintf(out->why, sizeof(out->why),
+                     "auto (%s): the kernel has netkit, and a MAC was asked for", from);
+        } else {
+            out->device = PW_DEV_NETKIT;
+            snprintf(out->why, sizeof(out->why), "auto (%s): the kernel has netkit", from);
+        }
+        return 0;
+    case PW_CHOICE_VETH:
+        out->device = PW_DEV_VETH;
+        break;
+    default:
+        if (!features->netkit)
+            return pw_err_set(err, PW_CNI_CONF,
+                              "device %s (%s): this kernel has no netkit (6.8 and newer have); "
+                              "'auto' takes veth instead",
+                              pw_choice_name(c), from);
+        if (c == PW_CHOICE_NETKIT && conf->has_mac)
+            return pw_err_set(err, PW_CNI_CONF,
+                              "device netkit (%s) works at layer 3 and takes no MAC: ask for "
+                              "netkit-l2, veth or auto",
+                              from);
+        out->device = c == PW_CHOICE_NETKIT ? PW_DEV_NETKIT : PW_DEV_NETKIT_L2;
+        break;
+    }
+    snprintf(out->why, sizeof(out->why), "asked for by %s", from);
+    return 0;
+}
+
+int pw_plan_device(const struct pw_netconf *conf, const struct pw_features *features,
+                   struct pw_plan_device *out, struct pw_err *err)
+{
+    if (!conf->pod_device)
+        return by_choice(conf->device, conf, features, "configuration", out, err);
+    for (int c = 0; c < PW_CHOICES; c++) {
+        if (strcmp(conf->pod_device, pw_choice_name((enum pw_choice)c)) != 0)
+            continue;
+        if (!(conf->pod_devices >> c & 1))
+            return pw_err_set(err, PW_CNI_CONF,
+                              "%s asks for device %s, which 'podDevices' of network %s does not "
+                              "let pods choose",
+                              conf->pod_device_from, conf->pod_device, conf->name);
+        return by_choice((enum pw_choice)c, conf, features, conf->pod_device_from, out, err);
+    }
+    return pw_err_set(err, PW_CNI_CONF, "%s is '%.40s', not one of auto, netkit, netkit-l2, veth",
+                      conf->pod_device_from, conf->pod_device);
+}
+
+/* ---- routes ---- */
+
+static struct pw_plan_route *add_route(struct pw_plan *p)
+{
+    struct pw_plan_route *r = &p->routes[p->n_routes++];
+    *r = (struct pw_plan_route){.route = {.protocol = PW_RTPROT}};
+    return r;
+}
+
+static struct pw_addr gateway(const struct pw_addr *a)
+{
+    return a->family == 4 ? pw_gateway4 : pw_gateway6;
+}
+
+/* The gateway itself is reached directly; IPv6's is link-local and needs no route. */
+static void gateway_route(struct pw_plan *p)
+{
+    struct pw_plan_route *r = add_route(p);
+    r->route.dst = pw_gateway4;
+    r->route.scope = RT_SCOPE_LINK;
+    /* Of several interfaces of a pod each has its own. */
+    r->may_exist = true;
+}
+
+/* The rest of its subnet is reached by this interface, also when another has the default route. */
+static void subnet_route(struct pw_plan *p, const struct pw_addr *ip)
+{
+    unsigned width = ip->family == 4 ? 32 : 128;
+    struct pw_addr net = pw_addr_network(*ip);
+
+    if (ip->prefix == 0 || ip->prefix == width)
+        return;
+    for (size_t i = 0; i < p->n_routes; i++)
+        if (pw_addr_same(&p->routes[i].route.dst, &net) &&
+            p->routes[i].route.dst.prefix == net.prefix)
+            return;
+    struct pw_plan_route *r = add_route(p);
+    r->route.dst = net;
+    r->route.gw = gateway(ip);
+    r->route.onlink = ip->family == 4;
+    r->may_exist = true;
+}
+
+static int ipam_route(struct pw_plan *p, const struct pw_ip_route *from, struct pw_err *err)
+{
+    char text[PW_ADDR_STRLEN];
+
+    if (!(from->dst.family == 4 ? p->has4 : p->has6))
+        return pw_err_set(err, PW_CNI_CONF, "route %s: the pod has no address of that family",
+                          pw_addr_text(&from->dst, true, text));
+    struct pw_plan_route *r = add_route(p);
+    r->of = from;
+    r->route.dst = from->dst;
+    r->route.mtu = from->mtu;
+    r->route.advmss = from->advmss;
+    r->route.priority = from->priority;
+    r->route.table = from->has_table ? from->table : 0;
+    if (from->has_scope && from->scope == RT_SCOPE_LINK && from->dst.family == 4) {
+        r->route.scope = RT_SCOPE_LINK;
+    } else {
+        /* Whatever gateway IPAM knows: behind a pair there is only the node. */
+        r->route.gw = gateway(&from->dst);
+        r->route.onlink = from->dst.family == 4;
+    }
+    r->may_exist = from->dst.prefix == 0;
+    return 0;
+}
+
+static int plan_routes(struct pw_plan *p, const struct pw_ip_result *ips, struct pw_err *err)
+{
+    p->routes = calloc(1 + ips->n_ips + ips->n_routes, sizeof(*p->routes));
+    if (!p->routes)
+        return pw_err_errno(err, -ENOMEM, "plan routes");
+    if (p->has4)
+        gateway_route(p);
+    for (size_t i = 0; i < ips->n_ips; i++)
+        subnet_route(p, &ips->ips[i]);
+    for (size_t i = 0; i < ips->n_routes; i++) {
+        int rc = ipam_route(p, &ips->routes[i], err);
+        if (rc)
+            return rc;
+    }
+    return 0;
+}
+
+/* ---- device's attributes ---- */
+
+static uint32_t clamp(uint32_t v)
+{
+    return v > GSO_MAX ? GSO_MAX : v;
+}
+
+static void plan_pair(struct pw_plan *p, const struct pw_req *req,
+                      const struct pw_features *features, const struct pw_uplink_limits *limits)
+{
+    struct pw_pair *pair = &p->pair;
+
+    *pair = (struct pw_pair){
+        .host = {.name = p->host_if, .netns = -1},
+        .pod = {.name = req->env.ifname, .netns = -1},
+        .mtu = p->mtu,
+    };
+    /* Only where the uplink has BIG TCP: otherwise the kernel's sizes are right. */
+    if (limits->gso_max > GSO_LEGACY_MAX || limits->gro_max > GSO_LEGACY_MAX) {
+        pair->gso_max = clamp(limits->gso_max);
+        pair->gro_max = clamp(limits->gro_max);
+    }
+    if (limits->gso4_max > GSO_LEGACY_MAX || limits->gro4_max > GSO_LEGACY_MAX) {
+        pair->gso4_max = clamp(limits->gso4_max);
+        pair->gro4_max = clamp(limits->gro4_max);
+    }
+    if (p->l2) {
+        memcpy(pair->host.mac, pw_host_mac, 6);
+        memcpy(pair->pod.mac, p->mac, 6);
+        pair->host.has_mac = pair->pod.has_mac = true;
+    }
+    if (p->choice.device == PW_DEV_VETH) {
+        p->kind = &pw_link_veth;
+        return;
+    }
+    p->kind = &pw_link_netkit;
+    pair->netkit.mode = p->choice.device == PW_DEV_NETKIT ? PW_NETKIT_MODE_L3 : PW_NETKIT_MODE_L2;
+    pair->netkit.policy = PW_NETKIT_PASS;
+    /* For good: with a program attached its verdict counts, without one nothing gets out. */
+    pair->netkit.peer_policy = PW_NETKIT_BLACKHOLE;
+    if (features->netkit_scrub) {
+        /* From the pod nothing is taken over (marks select routes); to it priorities may stay. */
+        pair->netkit.set_scrub = true;
+        pair->netkit.scrub = PW_NETKIT_SCRUB_DEFAULT;
+        pair->netkit.peer_scrub = PW_NETKIT_SCRUB_DEFAULT;
+    }
+    if (features->netkit_room) {
+        pair->netkit.headroom = NETKIT_HEADROOM;
+        pair->netkit.tailroom = NETKIT_TAILROOM;
+    }
+}
+
+/* Locally administered, the same for the same attachment. */
+static void own_mac(const struct pw_env *env, uint8_t mac[6])
+{
+    uint64_t h = hash(env->container_id, env->ifname, 0x6d6163);
+
+    for (int i = 0; i < 6; i++)
+        mac[i] = (uint8_t)(h >> (8 * i));
+    mac[0] = (uint8_t)((mac[0] & 0xfc) | 2);
+}
+
+int pw_plan_make(const struct pw_req *req, const struct pw_plan_device *choice,
+                 const struct pw_features *features, const struct pw_uplink_limits *limits,
+                 const struct pw_ip_result *ips, struct pw_plan *out, struct pw_err *err)
+{
+    struct pw_plan *p = out;
+
+    *p = (struct pw_plan){.choice = *choice, .l2 = choice->device != PW_DEV_NETKIT};
+    pw_plan_host_if(req->env.container_id, req->env.ifname, p->host_if);
+    p->mtu = req->conf.mtu ? req->conf.mtu : limits->mtu ? limits->mtu : MTU_DEFAULT;
+    for (size_t i = 0; i < ips->n_ips; i++) {
+        p->ips[i] = ips->ips[i];
+        p->ips[i].prefix = p->ips[i].family == 4 ? 32 : 128;
+        p->has4 |= p->ips[i].family == 4;
+        p->has6 |= p->ips[i].family == 6;
+    }
+    p->n_ips = ips->n_ips;
+    if (p->has6 && p->mtu < MTU_MIN6)
+        return pw_err_set(err, PW_CNI_CONF, "MTU %u is too small for IPv6 (1280)", p->mtu);
+    if (p->l2) {
+        if (req->conf.has_mac)
+            memcpy(p->mac, req->conf.mac, 6);
+        else
+            own_mac(&req->env, p->mac);
+        if (memcmp(p->mac, pw_host_mac, 6) == 0)
+            return pw_err_set(err, PW_CNI_CONF, "the MAC asked for is that of the gateway");
+    }
+    int rc = plan_routes(p, ips, err);
+    if (rc) {
+        pw_plan_free(p);
+        return rc;
+    }
+    plan_pair(p, req, features, limits);
+    return 0;
+}
+
+void pw_plan_free(struct pw_plan *p)
+{
+    free(p->routes);
+    p->routes = NULL;
+    p->n_routes = 0;
+}
