@@ -8,10 +8,10 @@ set -euo pipefail
 
 build_pkgs=(make gcc libc6-dev clang-19 llvm-19 bpftool libbpf-dev libelf-dev zlib1g-dev libzstd-dev
     libjansson-dev linux-libc-dev pkg-config ca-certificates)
-check_pkgs=(clang-format-19 clang-tidy-19 libclang-rt-19-dev cppcheck shellcheck iproute2 nftables
+check_pkgs=(mount clang-format-19 clang-tidy-19 libclang-rt-19-dev cppcheck shellcheck iproute2 nftables
     iptables jq procps util-linux containernetworking-plugins curl protobuf-compiler
     iputils-ping xz-utils)
-demo_pkgs=(iproute2 nftables iptables jq procps util-linux iputils-ping iperf3
+demo_pkgs=(mount iproute2 nftables iptables jq procps util-linux iputils-ping iperf3
     containernetworking-plugins)
 bench_pkgs=(iperf3 sockperf)
 # Packages that Debian 12 must take from its backports.
