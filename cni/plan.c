@@ -143,13 +143,11 @@ static void subnet_route(struct pw_plan *p, const struct pw_addr *ip)
     r->may_exist = true;
 }
 
-static int ipam_route(struct pw_plan *p, const struct pw_ip_route *from, struct pw_err *err)
+static void ipam_route(struct pw_plan *p, const struct pw_ip_route *from)
 {
-    char text[PW_ADDR_STRLEN];
-
+    /* One network's routes serve pods of one family too (ipRanges, ips): theirs are what counts. */
     if (!(from->dst.family == 4 ? p->has4 : p->has6))
-        return pw_err_set(err, PW_CNI_CONF, "route %s: the pod has no address of that family",
-                          pw_addr_text(&from->dst, true, text));
+        return;
     struct pw_plan_route *r = add_route(p);
     r->of = from;
     r->route.dst = from->dst;
@@ -165,7 +163,6 @@ static int ipam_route(struct pw_plan *p, const struct pw_ip_route *from, struct 
         r->route.onlink = from->dst.family == 4;
     }
     r->may_exist = from->dst.prefix == 0;
-    return 0;
 }
 
 static int plan_routes(struct pw_plan *p, const struct pw_ip_result *ips, struct pw_err *err)
@@ -177,11 +174,8 @@ static int plan_routes(struct pw_plan *p, const struct pw_ip_result *ips, struct
         gateway_route(p);
     for (size_t i = 0; i < ips->n_ips; i++)
         subnet_route(p, &ips->ips[i]);
-    for (size_t i = 0; i < ips->n_routes; i++) {
-        int rc = ipam_route(p, &ips->routes[i], err);
-        if (rc)
-            return rc;
-    }
+    for (size_t i = 0; i < ips->n_routes; i++)
+        ipam_route(p, &ips->routes[i]);
     return 0;
 }
 

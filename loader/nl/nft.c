@@ -151,8 +151,8 @@ void pw_nft_set_add(struct pw_nlbatch *b, uint8_t family, const char *table, con
     for (size_t i = 0; i < n; i++) {
         struct pw_addr end;
         put_elem(&b->buf, &ranges[i], false);
-        /* Where the next range follows directly its begin would clash with this end. */
-        if (behind(&ranges[i], &end) && !(i + 1 < n && pw_addr_same(&end, &ranges[i + 1])))
+        /* Also where the next range begins at once: an end and a begin may have the same key. */
+        if (behind(&ranges[i], &end))
             put_elem(&b->buf, &end, true);
     }
     pw_nl_nest_end(&b->buf, list);

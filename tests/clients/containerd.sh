@@ -12,7 +12,6 @@ conflist "$ALL_VERSIONS" podnet "$PORTMAP" "$MAYBE" | put_conf "$CONFDIR/10-podn
 must ok "NetworkReady is true soon after a list is renamed inside the folder" wait_for 20 network_ready
 
 # The first pod makes what a node keeps (tables, maps, portmap's chains); later pods must leave nothing.
-ip addr add 192.0.2.1/32 dev lo
 must ok "a pod starts" pod_up first "port_mappings { container_port: 1 host_port: 18079 }"
 footprint >"$TMP/before"
 first=$(($(calls) + 1))
@@ -97,10 +96,12 @@ esac
 mount -t tmpfs tmpfs /opt
 mkdir -p /opt/cni/bin
 cp -r "$PLUGINS/." /opt/cni/bin/
-conflist "$ALL_VERSIONS" ctrnet "$PORTMAP" | put_conf /etc/cni/net.d/10-ctrnet.conflist
+conflist "$ALL_VERSIONS" ctrnet "$PORTMAP" | other_subnets | put_conf /etc/cni/net.d/10-ctrnet.conflist
 ctr images import "$(image)" >/dev/null
 ctr_run() { ctr run --rm --cni --cgroup "$CGROUP/ctr" --runc-binary "$CLIENT/usr/sbin/runc" "$IMAGE" "$@"; }
+ok "ctr run --cni runs a container" ctr_run first /bin/true
+footprint >"$TMP/before"
 ok "ctr run --cni gives a container its interface" ctr_run ctr1 /bin/ip addr show dev eth0
-like "with an IPv4 address of the network" "$(cat "$TMP/.out")" "inet $NET4\."
-like "and an IPv6 address" "$(cat "$TMP/.out")" "inet6 $NET6:"
+like "with an IPv4 address of the network" "$(cat "$TMP/.out")" "inet $OTHER4\."
+like "and an IPv6 address" "$(cat "$TMP/.out")" "inet6 $OTHER6:"
 unchanged "ctr's container leaves nothing behind" "$TMP/before"

@@ -11,11 +11,16 @@ UNDER_TEST=${UNDER_TEST:-podwire}
 IMAGE=localhost/podwire/busybox:1
 # Subnets of the network under test, and the prefixes of addresses in them.
 NET4=10.88.1 NET6=fd88:1:
+# Of another network beside it.
+OTHER4=10.88.2 OTHER6=fd88:2:
 
 # Everything a client keeps lives in the node's own /run and goes away with it.
 STATE=/run/clients
 PLUGINS=$STATE/bin CALLS=$STATE/bin/log
 mkdir -p "$STATE"
+# A node has addresses of its own.
+ip addr add 192.0.2.1/32 dev lo
+ip addr add 2001:db8::1/128 dev lo
 
 client() { # NAME: sets CLIENT to its folder, or leaves the file out
     CLIENT=$("$CLIENTS/get" -c "$1" 2>"$TMP/get") || skip_all "$1: $(cat "$TMP/get")"
@@ -83,6 +88,8 @@ conflist() { # VERSIONS NAME [PLUGIN-CONF...]: a list of ours and what follows i
     for p in "$@"; do printf ',%s' "$p"; done
     printf ']}\n'
 }
+
+other_subnets() { sed "s/$NET4/$OTHER4/g; s/$NET6/$OTHER6/g; s/cni0/cni1/"; } # in a list on stdin
 
 export PORTMAP='{"type":"portmap","capabilities":{"portMappings":true}}'
 export MAYBE='{"type":"maybe"}'

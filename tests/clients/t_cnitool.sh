@@ -77,17 +77,19 @@ like "the plugin is sent a GC" "$(verbs "$i")" "GC"
 is "without a list of valid attachments" "$(call_in "$(calls)" '.["cni.dev/valid-attachments"]')" null
 if [ "$UNDER_TEST" = podwire ]; then
     is "GC removes every pod that nobody knows any more" "$(pods)" ""
-    is "and gives their addresses back" "$(find /run/podwire -path '*ipam*' -name '*10.88*' | wc -l)" 0
+    is "and gives their addresses back" "$(find /run/podwire/ipam/*/owners -type f | wc -l)" 0
     mount -t tmpfs none /sys/fs/bpf
     nok "STATUS fails on a node without a bpffs" tool "$NEW" status a
-    is "with code 50" "$(call_out "$(calls)" .code)" 50
+    like "with code 50 or 51" "$(call_out "$(calls)" .code)" "^5[01]$"
     like "and a message that names it" "$(call_out "$(calls)" '.msg+.details')" "bpf"
     umount /sys/fs/bpf
     conflist '"cniVersion":"1.1.0"' toolnet | jq -c '.plugins[0].ipam.ranges=[[{"subnet":"10.88.9.0/30"}]]' |
         put_conf "$NETCONFPATH/10-toolnet.conflist"
-    ok "ADD takes a small network's one address" tool "$NEW" add a
+    ok "ADD takes one of a small network's two addresses" tool "$NEW" add a
+    ok "STATUS: there is another" tool "$NEW" status a
+    ok "ADD takes the other" tool "$NEW" add b
     nok "STATUS fails once all addresses are given out" tool "$NEW" status a
     is "with code 50 too: no further pod can come" "$(call_out "$(calls)" .code)" 50
-    ok "DEL gives it back" tool "$NEW" del a
+    ok "DEL gives one back" tool "$NEW" del a
     ok "and STATUS is well again" tool "$NEW" status a
 fi

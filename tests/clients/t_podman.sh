@@ -44,7 +44,7 @@ cleanup remove_cgroups
 must ok "podman loads the image" podman load -q --signature-policy "$P/policy.json" \
     -i "$(image)"
 conflist '"cniVersion":"1.0.0"' podnet "$PORTMAP" | put_conf "$P/net.d/10-podnet.conflist"
-conflist '"cniVersion":"0.4.0"' more | sed "s/$NET4/10.88.2/g; s/$NET6/fd88:2:/g; s/cni0/cni1/" |
+conflist '"cniVersion":"0.4.0"' more | other_subnets |
     put_conf "$P/net.d/20-more.conflist"
 
 run() { # NAME OPTION...
@@ -75,8 +75,10 @@ ok "so does the first container" podman exec first ping -c1 -W3 "$NET4.77"
 must ok "a container on two networks" run c2 --network podnet --network more
 is "two interfaces" "$(podman exec c2 ip -o link | grep -c 'eth[01]')" 2
 two=$(podman inspect c2 | jq -r '.[0].NetworkSettings.Networks.more.IPAddress')
-like "the second has an address of its network" "$two" '^10\.88\.2\.'
-ok "the host reaches the second too" ping -c1 -W3 "$two"
+like "the second has an address of its network" "$two" "^$OTHER4\."
+# Not from the host: answers to addresses outside the second network leave by the first interface,
+# where they are not the endpoint's own, unless sbr comes after us.
+ok "the first container reaches the second interface by its own second" podman exec first ping -c1 -W3 "$two"
 
 i=$(($(calls) + 1))
 ok "containers are removed" podman rm -f -t 0 c1 c2

@@ -30,6 +30,7 @@ sent() { # NAME CONF SEND-ARGS...: it must succeed
 }
 sent_from_file() { send "$@" <"$TMP/conf"; }
 result() { jq -c "$1" "$TMP/result"; }
+has_address() { result "[.ips[].address|sub(\"/.*\";\"\")]|any(.==\"$1\")"; }
 inside() { ip -n "$1" -j addr show dev eth0 2>/dev/null | jq -c "$2"; } # NETNS JQ-FILTER
 forget() { send DEL "$1" /run/netns/p1 <<<"$(conf 1.0.0)" >/dev/null || diag "DEL: $(cat "$TMP/result")"; }
 
@@ -48,11 +49,11 @@ sent "1. runtimeConfig with null for every empty list and map" "$(conf 1.0.0 '.r
 forget c1
 sent "1. ipRanges in Go's field names" "$(conf 1.0.0 '.runtimeConfig={"ipRanges":
     [[{"Subnet":"10.88.1.0/24","RangeStart":"10.88.1.99","RangeEnd":"10.88.1.99"}]]} | .ipam.ranges=[]')" ADD c1 /run/netns/p1
-is "1. and they are obeyed" "$(result '.ips[0].address')" '"10.88.1.99/24"'
+is "1. and they are obeyed" "$(has_address 10.88.1.99)" true
 forget c1
 sent "1. ips and mac in the documented spelling" "$(conf 1.0.0 \
     ".runtimeConfig={\"ips\":[\"$NET4.50/24\"],\"mac\":\"02:00:00:00:00:32\"}")" ADD c1 /run/netns/p1
-is "1. and obeyed" "$(result '[.ips[].address]|contains(["'"$NET4"'.50/24"])')" true
+is "1. and obeyed" "$(has_address "$NET4.50")" true
 forget c1
 
 # 2. DEL comes twice, and after a failed ADD once without prevResult.
@@ -72,7 +73,7 @@ for args in "K8S_POD_NAMESPACE=default;K8S_POD_NAME=web;K8S_POD_INFRA_CONTAINER_
 done
 sent "3. podman's IP= and MAC=" "$(conf 1.0.0)" ADD "$ID" /run/netns/p1 \
     CNI_ARGS="IgnoreUnknown=1;K8S_POD_NAMESPACE=c1;K8S_POD_NAME=c1;K8S_POD_INFRA_CONTAINER_ID=$ID;MAC=02:00:00:00:00:33;IP=$NET4.51"
-is "3. IP= is obeyed" "$(result '[.ips[].address]|contains(["'"$NET4"'.51/24"])')" true
+is "3. IP= is obeyed" "$(has_address "$NET4.51")" true
 forget "$ID"
 
 # 4. Four kinds of path to the namespace.
@@ -117,6 +118,7 @@ if [ "$UNDER_TEST" = podwire ]; then
     is "6. leaves nothing" "$(inside p0 '.[0].ifname')$(inside g2 '.[0].ifname')" ""
     ip netns del g1 && ip netns del g2 && ip netns del g3
     sent "6. the first pod again" "$(conf 1.0.0)" ADD first /run/netns/p0
+    footprint >"$TMP/before"
 else
     skip "the reference plugins have no GC" "6. GC without the key of valid attachments"
 fi
@@ -132,7 +134,7 @@ if [ "$UNDER_TEST" = podwire ]; then
     mount -t tmpfs none /sys/fs/bpf
     conf 1.1.0 >"$TMP/conf"
     nok "7. STATUS of a node without a bpffs fails" sent_from_file STATUS "" "" CNI_IFNAME=
-    is "7. with code 50" "$(result .code)" 50
+    like "7. with code 50 or 51" "$(result .code)" "^5[01]$"
     like "7. and a message for the node's condition" "$(result '.msg+" "+.details')" "bpf"
     umount /sys/fs/bpf
 else
