@@ -31,7 +31,7 @@ struct pw_dp;
  * several networks of a node say is joined: ranges and uplinks are united, a yes outweighs a no.
  */
 struct pw_node_conf {
-    char network[64];                         /* its name; what it said before is replaced */
+    char network[132];                        /* its name; what it said before is replaced */
     char uplinks[PW_MAX_UPLINKS][16];         /* empty: found by the default routes */
     struct pw_addr native[2 * PW_MAX_RANGES]; /* cluster's ranges: not masqueraded */
     size_t n_native;
@@ -66,6 +66,9 @@ struct pw_endpoint {
  * The caller closes the handle.
  */
 int pw_dp_open(struct pw_dp **out, const struct pw_node_conf *conf, struct pw_err *err);
+/* As pw_dp_open, for whoever speaks for no network: loads when nothing is pinned, and applies what
+ * the node's networks said before. *loaded: it was not there. */
+int pw_dp_load(struct pw_dp **out, bool *loaded, struct pw_err *err);
 void pw_dp_close(struct pw_dp *dp);
 static inline void pw_dp_closep(struct pw_dp **dp)
 {
@@ -97,7 +100,8 @@ int pw_dp_sweep(struct pw_dp *dp, size_t *removed, struct pw_err *err);
 
 /*
  * Bring node-wide state in line with `conf`: programs on the uplinks, native ranges, the nftables
- * table, forwarding. Cheap when nothing changed (ADD calls it every time).
+ * table, forwarding. Cheap when nothing changed (ADD calls it every time); what has no cheap sign
+ * of change is looked at when the last look is 10 s old. NULL: what the networks said before.
  */
 int pw_node_sync(struct pw_dp *dp, const struct pw_node_conf *conf, struct pw_err *err);
 

@@ -42,6 +42,15 @@ int pw_dp_prog(struct pw_dp *dp, const char *name, struct pw_err *err)
     return PW_TAKE_FD(fd);
 }
 
+uint32_t pw_dp_prog_id(struct pw_dp *dp, const char *name)
+{
+    struct bpf_prog_info info = {0};
+    uint32_t len = sizeof(info);
+
+    pw_fd fd = pw_dp_prog(dp, name, NULL);
+    return fd >= 0 && bpf_prog_get_info_by_fd(fd, &info, &len) == 0 ? info.id : 0;
+}
+
 int pw_dp_refresh(struct pw_dp *dp, struct pw_err *err)
 {
     struct pw_current now;
@@ -104,26 +113,27 @@ static void init(struct pw_dp *dp)
         dp->map[i] = -1;
 }
 
-int pw_dp_open(struct pw_dp **out, const struct pw_node_conf *conf, struct pw_err *err)
+/* *loaded: this call did it, and the node has yet to be brought in line. */
+static int open_dp(struct pw_dp **out, bool load, bool *loaded, struct pw_err *err)
 {
     __attribute__((cleanup(pw_dp_closep))) struct pw_dp *dp = calloc(1, sizeof(*dp));
-    bool loaded = false;
     int rc;
 
     if (!dp)
         return pw_err_set(err, -ENOMEM, "open the datapath: out of memory");
     init(dp);
+    *loaded = false;
     rc = pw_pin_current(&dp->cur, err);
     if (rc == -ENOENT) {
         rc = pw_pin_check_abi(err);
         if (rc)
             return rc;
-        if (!conf)
+        if (!load)
             return pw_err_set(err, -ENOENT, "no datapath is loaded");
         rc = load_first(err);
         if (!rc)
             rc = pw_pin_current(&dp->cur, err);
-        loaded = true;
+        *loaded = true;
     }
     if (rc)
         return rc;
@@ -133,13 +143,33 @@ int pw_dp_open(struct pw_dp **out, const struct pw_node_conf *conf, struct pw_er
         return -EPROTO;
     if (rc < 0)
         return rc;
-    if (loaded) {
-        rc = pw_node_sync(dp, conf, err);
-        if (rc)
-            return rc;
-    }
     *out = PW_TAKE_PTR(dp);
     return 0;
+}
+
+int pw_dp_open(struct pw_dp **out, const struct pw_node_conf *conf, struct pw_err *err)
+{
+    __attribute__((cleanup(pw_dp_closep))) struct pw_dp *dp = NULL;
+    bool loaded;
+
+    int rc = open_dp(&dp, conf != NULL, &loaded, err);
+    if (!rc && loaded)
+        rc = pw_node_sync(dp, conf, err);
+    if (!rc)
+        *out = PW_TAKE_PTR(dp);
+    return rc;
+}
+
+int pw_dp_load(struct pw_dp **out, bool *loaded, struct pw_err *err)
+{
+    __attribute__((cleanup(pw_dp_closep))) struct pw_dp *dp = NULL;
+
+    int rc = open_dp(&dp, true, loaded, err);
+    if (!rc)
+        rc = pw_node_sync(dp, NULL, err);
+    if (!rc)
+        *out = PW_TAKE_PTR(dp);
+    return rc;
 }
 
 void pw_dp_close(struct pw_dp *dp)

@@ -17,6 +17,8 @@ struct pw_dp {
 int pw_dp_map(struct pw_dp *dp, enum pw_map map, struct pw_err *err);
 /* A program of the build in use; the caller owns the descriptor. */
 int pw_dp_prog(struct pw_dp *dp, const char *name, struct pw_err *err);
+/* Its id in the kernel; 0 when it cannot be opened. */
+uint32_t pw_dp_prog_id(struct pw_dp *dp, const char *name);
 /* With the lock held: whether what the handle has open is still what is in use; opens anew after an
  * upgrade, or an unload and a load. -ENOENT when the datapath was unloaded. */
 int pw_dp_refresh(struct pw_dp *dp, struct pw_err *err);

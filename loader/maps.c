@@ -97,6 +97,16 @@ int pw_conf_touch(int fd, struct pw_err *err)
     return 0;
 }
 
+int pw_conf_trace(int fd, uint64_t until, struct pw_err *err)
+{
+    mapped_conf *conf = map_conf(fd, err);
+
+    if (!conf)
+        return -EIO;
+    __atomic_store_n(&conf->trace_until, until, __ATOMIC_RELAXED);
+    return 0;
+}
+
 /* Entries first, then how many count; an entry that stays is not touched. */
 #define COPY_LIST(to, from, list, n)                                                               \
     do {                                                                                           \

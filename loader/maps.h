@@ -45,6 +45,8 @@ int pw_conf_read(int fd, struct pw_conf *out, struct pw_err *err);
 int pw_conf_write(int fd, const struct pw_conf *conf, struct pw_err *err);
 /* Only count `generation` up: what programs remember is forgotten. */
 int pw_conf_touch(int fd, struct pw_err *err);
+/* Let programs write drop events until then (CLOCK_MONOTONIC, ns). */
+int pw_conf_trace(int fd, uint64_t until, struct pw_err *err);
 
 /* pw_ip4 or pw_ip6: `fd` is the map of the address's family. */
 int pw_ip_get(int fd, const struct pw_addr *addr, struct pw_ep *out);

@@ -195,6 +195,14 @@ static int read_and_join(struct sync *s, const struct pw_node_conf *conf, bool *
     return rc ? rc : pw_node_join(&s->state, &s->all, err);
 }
 
+static bool configured(struct pw_dp *dp)
+{
+    struct pw_conf conf;
+    int fd = pw_dp_map(dp, PW_MAP_CONF, NULL);
+
+    return fd >= 0 && pw_conf_read(fd, &conf, NULL) == 0 && (conf.n_native4 || conf.n_native6);
+}
+
 int pw_node_sync(struct pw_dp *dp, const struct pw_node_conf *conf, struct pw_err *err)
 {
     pw_free struct sync *s = malloc(sizeof(*s));
@@ -213,6 +221,10 @@ int pw_node_sync(struct pw_dp *dp, const struct pw_node_conf *conf, struct pw_er
     rc = pw_dp_refresh(dp, err);
     if (!rc)
         rc = read_and_join(s, conf, &changed, err);
+    /* The record was lost, or is another version's: what is in force stays until a network speaks.
+     */
+    if (!rc && !conf && s->state.n == 0 && configured(dp))
+        return 0;
     /* The one who held the lock may have done it. */
     if (!rc && (!conf || changed || !in_line(dp, &s->state, &s->all)))
         rc = bring_in_line(dp, &s->state, &s->all, err);

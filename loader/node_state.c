@@ -79,7 +79,7 @@ static int copy_ranges(struct pw_addr *to, size_t *to_n, const struct pw_addr *f
 static int normalize(const struct pw_node_conf *in, struct pw_node_conf *out, struct pw_err *err)
 {
     memset(out, 0, sizeof(*out));
-    snprintf(out->network, sizeof(out->network), "%.63s", in->network);
+    snprintf(out->network, sizeof(out->network), "%.131s", in->network);
     for (size_t i = 0; i < PW_MAX_UPLINKS; i++)
         snprintf(out->uplinks[i], sizeof(out->uplinks[i]), "%.15s", in->uplinks[i]);
     out->masquerade = in->masquerade;
@@ -169,6 +169,7 @@ int pw_node_join(const struct pw_node_state *state, struct pw_node_conf *out, st
 {
     memset(out, 0, sizeof(*out));
     out->mark = PW_MARK_DEFAULT;
+    out->ask_conntrack = state->n == 0; /* until someone says: the safe way */
     for (uint32_t i = 0; i < state->n; i++) {
         const struct pw_node_conf *c = &state->conf[i];
         if (i && c->mark != out->mark)
