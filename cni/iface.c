@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "cni/sysctl.h"
+#include "loader/expedite.h"
 
 struct made {
     struct pw_link link;
@@ -130,5 +131,7 @@ int pw_iface_delete(struct pw_nl *nl, const char *host_if, struct pw_err *err)
     pw_nlbatch_auto b = PW_NLBATCH_INIT;
 
     pw_link_del(&b, 0, host_if);
+    /* Its programs go with the device, for which the kernel waits out a grace period. */
+    pw_expedited;
     return pw_nl_commit(nl, &b, NULL, NULL, err);
 }
