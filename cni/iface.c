@@ -114,6 +114,9 @@ int pw_iface_configure_host(struct pw_nl *nl, const struct pw_plan *plan, uint32
         return rc;
     pw_link_set_forwarding(&b, ifindex);
     pw_link_set_up(&b, ifindex, true);
+    /* A node without any IPv6 address of its own has one towards its pods: probes need it. */
+    if (plan->has6)
+        pw_addr_add(&b, ifindex, &pw_gateway6, true);
     for (size_t i = 0; i < plan->n_ips; i++) {
         struct pw_route r = {.dst = plan->ips[i],
                              .oif = ifindex,
