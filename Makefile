@@ -43,9 +43,7 @@ ALL_CFLAGS += -fsanitize=$(SAN) -fno-omit-frame-pointer -fno-sanitize-recover=al
 ALL_LDFLAGS += -fsanitize=$(SAN)
 STATIC  = -pie
 endif
-LIBS_BPF  = -lbpf -lelf -lz $(LIBS_ZSTD) $(LIBELF_STATIC)
-# Takes loader/base/libelf_static.o out of our library, which the linker has passed by then.
-LIBELF_STATIC = -Wl,-u,eu_search_tree_init
+LIBS_BPF  = -lbpf -lelf -lz $(LIBS_ZSTD)
 # libelf of Debian 13 and of Debian 12's backports compresses with zstd too.
 LIBS_ZSTD = -lzstd
 LIBS_JSON = -ljansson

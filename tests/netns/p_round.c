@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * round: run a command while a pod's own programs carry its datagrams round the peer hook.
+ * usage: round NS:IF PORT COMMAND...
+ * Says on standard error how many packets took that way; fails when none did.
+ */
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <net/if.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "tests/lib/nsx.h"
+#include "tests/netns/round.skel.h"
+
+int main(int argc, char **argv)
+{
+    struct pw_test_round *skel = pw_test_round__open();
+    const char *dev = argc > 3 ? strchr(argv[1], ':') : NULL;
+    struct bpf_link *in = NULL, *out = NULL;
+    char ns[64];
+    int ifindex, status = -1;
+    pid_t child;
+
+    if (!dev || !skel) {
+        fprintf(stderr, "usage: round NS:IF PORT COMMAND...\n");
+        return 2;
+    }
+    skel->rodata->port = (uint16_t)atoi(argv[2]);
+    snprintf(ns, sizeof(ns), "%.*s", (int)(dev - argv[1]), argv[1]);
+    nsx_enter("-");
+    if (pw_test_round__load(skel) == 0) {
+        nsx_enter(ns);
+        ifindex = (int)if_nametoindex(dev + 1);
+        out = bpf_program__attach_tcx(skel->progs.pw_round_out, ifindex, NULL);
+        in = bpf_program__attach_tcx(skel->progs.pw_round_in, ifindex, NULL);
+        nsx_enter("-");
+    }
+    if (!in || !out) {
+        fprintf(stderr, "round: cannot attach to %s: %s\n", argv[1], strerror(errno));
+        return 2;
+    }
+    child = fork();
+    if (child == 0) {
+        execvp(argv[3], argv + 3);
+        _exit(127);
+    }
+    if (child < 0 || waitpid(child, &status, 0) != child)
+        return 2;
+    fprintf(stderr, "round: %llu turned back, %llu handed to the peer\n",
+            (unsigned long long)skel->bss->turned, (unsigned long long)skel->bss->handed);
+    if (!skel->bss->handed)
+        return 1;
+    bpf_link__destroy(in);
+    bpf_link__destroy(out);
+    pw_test_round__destroy(skel);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : 2;
+}
