@@ -4,7 +4,8 @@
  * usage: pathcheck port=N [in=NS:IF | out=NS:IF | queue]... -- COMMAND...
  * Counts, while the command runs, datagrams to port N at the tcx ingress (in, before any other
  * program) or egress (out) of devices, and how often one is put into a queue on its way into a
- * namespace (netif_rx). Prints "PLACE COUNT" lines. Exit code: the command's, or 2.
+ * namespace (netif_rx). Prints "PLACE COUNT" lines, and "PLACE,big COUNT": packets of any flow that
+ * are larger than 64 KiB, so BIG TCP. Exit code: the command's, or 2.
  */
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
@@ -94,6 +95,7 @@ int main(int argc, char **argv)
         die("cannot run", argv[i + 1]);
     for (unsigned k = 0; k < n_places; k++) {
         printf("%s %llu\n", places[k].name, (unsigned long long)places[k].skel->bss->seen);
+        printf("%s,big %llu\n", places[k].name, (unsigned long long)places[k].skel->bss->big);
         bpf_link__destroy(places[k].link);
         pw_test_path_check__destroy(places[k].skel);
     }

@@ -14,6 +14,7 @@ char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
 const volatile __u16 port; /* destination port of the flow */
 __u64 seen;
+__u64 big; /* packets of any flow that only BIG TCP makes so large */
 
 struct headers {
     union {
@@ -37,6 +38,8 @@ int pw_check_hook(struct __sk_buff *skb)
 {
     struct headers h = {};
 
+    if (skb->len > 66000)
+        __sync_fetch_and_add(&big, 1);
     if (bpf_skb_load_bytes(skb, ETH_HLEN, &h, sizeof(h)) == 0 && dport(&h) == bpf_htons(port))
         __sync_fetch_and_add(&seen, 1);
     return -1; /* TCX_NEXT */
