@@ -124,7 +124,7 @@ static __always_inline void pw_decide4(struct __sk_buff *skb, enum pw_hook hook,
 
     bool plain = false;
     if (likely((void *)(udp + 1) <= end && *(__u8 *)ip == 0x45 &&
-               !(ip->frag_off & bpf_htons(PW_IP_FRAGMENT)))) {
+               !(ip->frag_off & bpf_htons(PW_IP_FRAGMENT)) && pw_sum4_right(ip))) {
         __u32 tot = bpf_ntohs(ip->tot_len);
         m.proto = ip->protocol;
         __builtin_memcpy(&m.ports, udp, 4);

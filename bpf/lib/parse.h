@@ -114,6 +114,16 @@ static __always_inline union pw_meta pw_parse_l4(struct __sk_buff *skb, __u32 l4
     return m;
 }
 
+/* Whether a header without options sums up as it must; with options the stack looks. */
+static __always_inline bool pw_sum4_right(const struct iphdr *ip)
+{
+    const __u32 *w = (const void *)ip;
+    __u64 sum = (__u64)w[0] + w[1] + w[2] + w[3] + w[4];
+
+    sum = (sum & 0xffff) + (sum >> 16 & 0xffff) + (sum >> 32);
+    return (__u16)(sum + (sum >> 16)) == 0xffff;
+}
+
 /* IPv4, any form. Moves packet data. */
 static __noinline __u64 pw_parse4_odd(struct __sk_buff *skb)
 {
@@ -133,6 +143,8 @@ static __noinline __u64 pw_parse4_odd(struct __sk_buff *skb)
         return pw_malformed().all;
     if (ihl > sizeof(*ip))
         flags |= PW_P_OPTIONS;
+    else if (!pw_sum4_right(ip))
+        return pw_malformed().all;
     if (ip->frag_off & bpf_htons(PW_IP_OFFSET))
         flags |= PW_P_LATER | PW_P_FRAGMENT;
     else if (ip->frag_off & bpf_htons(PW_IP_FRAGMENT))

@@ -12,7 +12,8 @@
 #   topo_up             everything but pods, kube_rules included
 #   kube_rules          a conntrack rule and kube-proxy's drop of INVALID, with counters. Without
 #                       any conntrack rule a namespace does not track, and such a test proves nothing
-#   invalid             how many packets those rules dropped between native addresses
+#   invalid             how many packets those rules dropped between native addresses;
+#   invalid_flows       of TCP and UDP only, since an unasked ICMP answer is INVALID for good reason
 #   test_devices        kinds of devices to test: $PODWIRE_TEST_DEVICES, or all the kernel has;
 #                       "reference": the ptp plugin, to prove the tests themselves
 #   pod_add NAME [JQ]   a pod of kind $DEVICE in namespace NAME through CNI ADD; JQ changes the
@@ -95,10 +96,13 @@ topo_up() {
 kube_rules() {
     nft -f - <<'EOR'
 table inet kube {
+    counter native_flows_invalid { }
     counter native_invalid { }
     counter other_invalid { }
     chain forward {
         type filter hook forward priority 0; policy accept;
+        ct state invalid ip saddr 10.0.0.0/12 ip daddr 10.0.0.0/12 meta l4proto {tcp, udp} counter name native_flows_invalid drop
+        ct state invalid ip6 saddr fd00::/16 ip6 daddr fd00::/16 meta l4proto {tcp, udp} counter name native_flows_invalid drop
         ct state invalid ip saddr 10.0.0.0/12 ip daddr 10.0.0.0/12 counter name native_invalid drop
         ct state invalid ip6 saddr fd00::/16 ip6 daddr fd00::/16 counter name native_invalid drop
         ct state invalid counter name other_invalid drop
@@ -112,7 +116,8 @@ counter_of() { # NAME [TABLE]: packets of a named nftables counter
     # shellcheck disable=SC2086
     nft list counter ${2:-inet kube} "$1" | sed -n 's/.*packets \([0-9]*\).*/\1/p'
 }
-invalid() { counter_of native_invalid; }
+invalid_flows() { counter_of native_flows_invalid; }
+invalid() { echo $(($(invalid_flows) + $(counter_of native_invalid))); }
 # What conntrack itself calls invalid, on all processors, since the namespace exists.
 ct_invalid() { # [NS]
     in_ns "${1:-node}" cat /proc/net/stat/nf_conntrack | {

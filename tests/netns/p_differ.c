@@ -37,6 +37,7 @@ struct flow {
     char name[48], from[48], at[48], smac[20], dmac[20], src[48], dst[48];
     unsigned mtu;
     struct odd_flow odd;
+    uint8_t dst4[4];
     int fd, at_watch;
     unsigned first, n;
 };
@@ -156,6 +157,7 @@ static void blank_quote(uint8_t *ip, size_t n)
 static bool describe(char *out, size_t size, uint8_t *ip, size_t len,
                      const struct virtio_net_hdr *vh, int number)
 {
+    const struct flow *f = &flows[items[number].flow];
     bool v6 = ip[0] >> 4 == 6, error, fragment;
     size_t head = v6 ? 40 : (ip[0] & 15U) * 4U, total, field = 0;
     uint8_t proto, *l4;
@@ -205,7 +207,10 @@ static bool describe(char *out, size_t size, uint8_t *ip, size_t len,
                  "v4 tos=%x ttl=%u proto=%u len=%zu frag=%02x%02x id=%s head=%s sum=%s l4=%016llx "
                  "gso=%u/%u",
                  ip[1], ip[8], proto, len, ip[6], ip[7],
-                 ((ip[4] << 8 | ip[5]) & 0xfff) == (number & 0xfff) ? "own" : "other",
+                 /* What answers and complains has an identification of a kernel's choice. */
+                 memcmp(ip + 16, f->dst4, 4) != 0                     ? "any"
+                 : ((ip[4] << 8 | ip[5]) & 0xfff) == (number & 0xfff) ? "own"
+                                                                      : "other",
                  pkt_csum(ip, head, 0) == 0 ? "right" : "wrong", sum, (unsigned long long)h,
                  vh->gso_type & ~VIRTIO_NET_HDR_GSO_ECN, vh->gso_size);
     return true;
@@ -411,6 +416,8 @@ static void add_flow(char *line)
                                .dst = f->dst,
                                .v6 = strchr(f->dst, ':') != NULL,
                                .mtu = (uint16_t)f->mtu};
+    if (!f->odd.v6)
+        inet_pton(AF_INET, f->dst, f->dst4);
     f->fd = open_packet(f->from, false);
     for (unsigned i = 0; f->at[0] && i < n_watch; i++)
         if (strcmp(watch[i].place, f->at) == 0)

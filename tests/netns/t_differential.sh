@@ -67,7 +67,6 @@ for DEVICE in $(test_devices); do
         from_pod out $OUT4 $OUT6 at=rt:p0
         from_pod outfar $OUTFAR4 $OUTFAR6 at=rt:p0
         from_pod node $NODE4 $NODE6
-        from_pod self "${IP4[pod1]}" "${IP6[pod1]}"
         from_pod nobody 10.1.0.77 fd00:1::77
         from_pod multicast 224.0.0.5 ff02::5
         from_pod broadcast 255.255.255.255 ""
@@ -78,10 +77,13 @@ for DEVICE in $(test_devices); do
     if [ "$DEVICE" = reference ]; then on=true off=true; else
         on="$BUILD/podwirectl redirect on" off="$BUILD/podwirectl redirect off"
     fi
-    before=$(invalid)
+    # To itself a pod speaks by the stack, which may call odd TCP INVALID.
+    from_pod self "${IP4[pod1]}" "${IP6[pod1]}" >"$TMP/self"
+    differ watch=pod1:eth0 pass="$on" pass="$off" <"$TMP/self"
+    before=$(invalid_flows)
     differ watch=pod1:eth0 watch=pod2:eth0 watch=pod3:eth0 watch=rt:p0 \
         pass="$on" pass="$off" pass="between:$on" between="$off" between="$on" <"$TMP/flow-list"
-    is "$DEVICE: nothing between native addresses was dropped as INVALID" "$(($(invalid) - before))" 0
+    is "$DEVICE: no TCP or UDP between native addresses was dropped as INVALID" "$(($(invalid_flows) - before))" 0
     redirect on
     for p in pod1 pod2 pod3; do pod_del $p; done
 done

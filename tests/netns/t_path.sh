@@ -18,16 +18,16 @@ table inet pathcheck
 delete table inet pathcheck
 table inet pathcheck {
     counter pre { }
-    counter fwd { }
+    counter forward { }
     counter post { }
     chain pre { type filter hook prerouting priority -350; udp dport $PORT counter name pre; }
-    chain fwd { type filter hook forward priority -350; udp dport $PORT counter name fwd; }
+    chain forward { type filter hook forward priority -350; udp dport $PORT counter name forward; }
     chain post { type filter hook postrouting priority -350; udp dport $PORT counter name post; }
 }
 EOR
 }
 
-# way NAME FROM TO DST "PLACE=PACKETS..."  where PLACE is pre, fwd, post, queue, in:NS:IF, out:NS:IF
+# SIZE: the largest datagram. way NAME FROM TO DST "PLACE=PACKETS..."  where PLACE is pre, forward, post, queue, in:NS:IF, out:NS:IF
 way() {
     local name=$1 from=$2 to=$3 dst=$4 want=$5 w place got=""
     local -a places=()
@@ -37,7 +37,7 @@ way() {
         case $place in in:* | out:*) places+=("${place/:/=}") ;; queue) places+=(queue) ;; esac
     done
     if ! "$BUILD/tests/netns/pathcheck" port=$PORT "${places[@]}" -- "$PWT" >"$TMP/way" 2>"$TMP/way.err" \
-        <<<"udp x from=$from to=$to dst=$dst port=$PORT amount=$N"; then
+        <<<"udp x from=$from to=$to dst=$dst port=$PORT amount=$N size=${SIZE:-1000}"; then
         tap_result 1 "$name"
         diag "$(cat "$TMP/way" "$TMP/way.err")"
         return
@@ -52,8 +52,8 @@ way() {
     is "$name" "${got% }" "$want"
 }
 
-no_stack="pre=0 fwd=0 post=0"
-by_stack="pre=$N fwd=$N post=$N"
+no_stack="pre=0 forward=0 post=0"
+by_stack="pre=$N forward=$N post=$N"
 
 # Rows for pod1 of kind $1 and pod2 of kind $2.
 rows() {
@@ -68,16 +68,18 @@ rows() {
         way "$name: pod to pod, redirected" pod1 pod2 "${ip[pod2]}" \
             "$no_stack in:node:$s=$seen out:node:$t=$egress in:pod2:eth0=$N queue=$N"
         [ "$from" = "$to" ] || continue
+        "$PWT" >/dev/null <<<"icmp x from=pod1 to=n2 dst=$n2 amount=1" || true
         way "$name: pod to the wire, FIB redirect" pod1 n2 "$n2" \
             "$no_stack in:node:$s=$seen out:node:up0=$N queue=$((N * (own + 2)))"
         way "$name: wire to pod, peer redirect" n2 pod1 "${ip[pod1]}" \
             "$no_stack in:node:up0=$N out:node:$s=0 in:pod1:eth0=$N queue=$((N * 2))"
         ip neigh flush dev up0
-        way "$name: pod to the wire, neighbour unknown" pod1 n2 "$n2" \
+        # Small ones: while the neighbour is unknown the kernel does not tell the way's MTU either.
+        SIZE=300 way "$name: pod to the wire, neighbour unknown" pod1 n2 "$n2" \
             "$no_stack out:node:up0=$N queue=$((N * (own + 2)))"
         way "$name: host to pod" node pod1 "${ip[pod1]}" \
-            "pre=0 fwd=0 post=$N out:node:$s=$N in:pod1:eth0=$N queue=$N"
-        way "$name: pod to host" pod1 node "$node" "pre=$N fwd=0 post=0 in:node:$s=$N queue=$N"
+            "pre=0 forward=0 post=$N out:node:$s=$N in:pod1:eth0=$N queue=$N"
+        way "$name: pod to host" pod1 node "$node" "pre=$N forward=0 post=0 in:node:$s=$N queue=$N"
         way "$name: pod to outside, by the stack" pod1 out "$out" \
             "$by_stack in:node:$s=$N out:node:up0=$N queue=$((N * 3))"
         way "$name: outside to pod, by the stack" out pod1 "${ip[pod1]}" \
