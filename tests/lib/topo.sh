@@ -20,6 +20,7 @@
 #                       conflist. Sets IP4[NAME] IP6[NAME] HOSTIF[NAME]
 #   pod_del NAME
 #   flows PREFIX [pwt options] <SPECS    run flows (tests/lib/traffic.h), one check each
+#   reason_count POD REASON   how many of the pod's packets were dropped or left to the stack for it
 #   ctl ARG...          podwirectl;  redirect on|off: nothing on the reference device
 # shellcheck source=tests/lib/cni.sh
 . "$TOP/tests/lib/cni.sh"
@@ -131,6 +132,11 @@ ct_invalid() { # [NS]
 }
 
 ctl() { "$BUILD/podwirectl" "$@"; }
+
+reason_count() { # POD REASON: packets from this pod that were not redirected, for that reason
+    ctl endpoints --json | jq --arg d "${HOSTIF[$1]}" --arg r "$2" '[.[] | select(.device == $d)
+        | .reasons[] | select(.reason == $r and .direction == "from_pod") | .packets] | add // 0'
+}
 
 test_devices() {
     if [ -n "${PODWIRE_TEST_DEVICES:-}" ]; then
