@@ -12,7 +12,8 @@
 #   fact TEXT CONDITION...   a tick if the condition (a command that is not shown) holds
 #   verdict            the last line; fails if any claim did
 
-if [ -t 1 ] && [ "${TERM:-dumb}" != dumb ]; then
+# PODWIRE_COLOUR=always: also where the output goes through a pipe to a terminal.
+if [ "${PODWIRE_COLOUR:-}" = always ] || { [ -t 1 ] && [ "${TERM:-dumb}" != dumb ]; }; then
     bold=$'\e[1m' dim=$'\e[2m' green=$'\e[32m' red=$'\e[31m' cyan=$'\e[36m' plain=$'\e[0m'
 else
     bold='' dim='' green='' red='' cyan='' plain=''

@@ -1,0 +1,32 @@
+# SPDX-License-Identifier: Apache-2.0
+# The demo, and installing what was built.
+
+.PHONY: demo demo-deps
+demo-deps:
+	@deploy/deps.sh demo
+demo: demo-deps ## pods, their packets' ways, a spoofer, speed, and that nothing is left
+	@$(MAKE) --no-print-directory all
+	@BUILD=$(BUILD) deploy/demo/run
+
+# What is installed where: FOLDER:MODE:FILE.
+INSTALL_FILES = \
+	$(CNIBIN):755:$(BUILD)/podwire \
+	$(PREFIX)/bin:755:$(BUILD)/podwirectl \
+	$(patsubst %,$(PREFIX)/bin:755:%,$(filter $(BUILD)/podwire-vhost,$(PROGS))) \
+	$(patsubst %,$(MANDIR)/man8:644:%,$(wildcard docs/man/*.8)) \
+	$(patsubst %,$(MANDIR)/man1:644:%,$(wildcard docs/man/*.1)) \
+	$(patsubst %,$(COMPDIR):644:%,$(wildcard deploy/completion/*)) \
+	$(PREFIX)/share/podwire:644:deploy/10-podwire.conflist
+
+install: all ## install to DESTDIR, PREFIX, CNIBIN, MANDIR, COMPDIR
+	@# Renamed into place: a runtime may start the plugin at any moment.
+	@set -e; for f in $(INSTALL_FILES); do \
+		dir=$(DESTDIR)$${f%%:*} file=$${f##*:} mode=$${f#*:}; mode=$${mode%%:*}; \
+		mkdir -p $$dir; \
+		install -m $$mode $$file $$dir/.$${file##*/}.new; \
+		mv $$dir/.$${file##*/}.new $$dir/$${file##*/}; \
+		printf '  %-8s %s\n' INSTALL $$dir/$${file##*/}; \
+	done
+
+uninstall: ## remove what install put there
+	@for f in $(INSTALL_FILES); do rm -f $(DESTDIR)$${f%%:*}/$$(basename $${f##*:}); done
