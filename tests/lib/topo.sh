@@ -22,9 +22,7 @@
 #   flows PREFIX [pwt options] <SPECS    run flows (tests/lib/traffic.h), one check each
 #   reason_count POD REASON   how many of the pod's packets were dropped or left to the stack for it
 #   ctl ARG...          podwirectl;  redirect on|off: nothing on the reference device
-# shellcheck source=tests/lib/cni.sh
-. "$TOP/tests/lib/cni.sh"
-
+export CNI_PATH=${CNI_PATH:-$BUILD:/usr/lib/cni:/opt/cni/bin} CNI_RUNTIME=${CNI_RUNTIME:-}
 PWT=$BUILD/tests/netns/pwt
 declare -A IP4=() IP6=() HOSTIF=()
 export NODE4=172.16.0.1 NODE6=2001:db8::1 RT4=172.16.0.254 RT6=2001:db8::fe
@@ -32,7 +30,7 @@ export N2_4=10.2.0.2 N2_6=fd00:2::2 FAR4=10.3.0.2 FAR6=fd00:3::2
 export OUT4=198.51.100.2 OUT6=2001:db8:f::2 OUTFAR4=203.0.113.2 OUTFAR6=2001:db8:e::2
 # Emulated processors are slow: nothing here asserts times, only how long a stall is waited for.
 if grep -qs QEMU /sys/class/dmi/id/sys_vendor; then
-    export PWT_STALL=${PWT_STALL:-20000}
+    export PWT_STALL=${PWT_STALL:-20000} PW_QUIET=${PW_QUIET:-150}
 fi
 
 in_ns() { # NS COMMAND...: without ip-netns' new mounts, which are slow
@@ -131,11 +129,16 @@ ct_invalid() { # [NS]
     }
 }
 
+cni() { "$BUILD/tests/netns/cni" "$@"; }
 ctl() { "$BUILD/podwirectl" "$@"; }
 
 reason_count() { # POD REASON: packets from this pod that were not redirected, for that reason
-    ctl endpoints --json | jq --arg d "${HOSTIF[$1]}" --arg r "$2" '[.[] | select(.device == $d)
-        | .reasons[] | select(.reason == $r and .direction == "from_pod") | .packets] | add // 0'
+    ctl endpoints --json | awk -F'"' -v dev="${HOSTIF[$1]}" -v reason="$2" '
+        $2 == "device" { mine = $4 == dev }
+        $2 == "reason" { hit = mine && $4 == reason }
+        $2 == "direction" && $4 != "from_pod" { hit = 0 }
+        $2 == "packets" && hit { gsub(/[^0-9]/, "", $3); n += $3; hit = 0 }
+        END { print n + 0 }'
 }
 
 test_devices() {
@@ -143,7 +146,7 @@ test_devices() {
         echo "${PODWIRE_TEST_DEVICES//,/ }"
     elif [ ! -x "$BUILD/podwire" ]; then
         echo reference
-    elif [ "$(ctl status --json 2>/dev/null | jq -r '.features.netkit // false')" = true ]; then
+    elif ctl status --json 2>/dev/null | grep -q '"netkit": true'; then
         echo veth netkit netkit-l2
     else
         echo veth
@@ -151,30 +154,31 @@ test_devices() {
 }
 
 pod_conf() { # [JQ]: the conflist for a pod of kind $DEVICE
+    local ranges='"ranges": [[{"subnet": "10.1.0.0/24"}], [{"subnet": "fd00:1::/64"}]],
+        "routes": [{"dst": "0.0.0.0/0"}, {"dst": "::/0"}]'
     if [ "$DEVICE" = reference ]; then
-        jq -n '{cniVersion: "1.0.0", name: "podwire", plugins: [{type: "ptp", ipMasq: false,
-            ipam: {type: "host-local", ranges: [[{subnet: "10.1.0.0/24"}], [{subnet: "fd00:1::/64"}]],
-                   routes: [{dst: "0.0.0.0/0"}, {dst: "::/0"}]}}]} | '"${1:-.}"
-        return
-    fi
-    jq -n --arg device "$DEVICE" '{cniVersion: "1.1.0", name: "podwire", plugins: [{
-        type: "podwire", device: $device, nativeRanges: ["10.0.0.0/12", "fd00::/16"],
-        ipam: {type: "podwire", ranges: [[{subnet: "10.1.0.0/24"}], [{subnet: "fd00:1::/64"}]],
-               routes: [{dst: "0.0.0.0/0"}, {dst: "::/0"}]},
-        capabilities: {mac: true, ips: true, ipRanges: true}}]} | '"${1:-.}"
+        echo '{"cniVersion": "1.0.0", "name": "podwire", "plugins": [{"type": "ptp", "ipMasq": false,
+            "ipam": {"type": "host-local", '"$ranges"'}}]}'
+    else
+        echo '{"cniVersion": "1.1.0", "name": "podwire", "plugins": [{"type": "podwire",
+            "device": "'"$DEVICE"'", "nativeRanges": ["10.0.0.0/12", "fd00::/16"],
+            "ipam": {"type": "podwire", '"$ranges"'},
+            "capabilities": {"mac": true, "ips": true, "ipRanges": true}}]}'
+    fi | if [ -n "${1:-}" ]; then jq "$1"; else cat; fi # jq takes its time to start
 }
 
 pod_add() {
     local name=$1
     ns_add "$name"
-    pod_conf "${2:-.}" >"$TMP/$name.conflist"
-    if ! cni_add "$TMP/$name.conflist" "id-$name" "/run/netns/$name" eth0 >"$TMP/$name.result" 2>"$TMP/$name.err"; then
+    pod_conf "${2:-}" >"$TMP/$name.conflist"
+    if ! CNI_VARS=1 cni add "$TMP/$name.conflist" "id-$name" "/run/netns/$name" eth0 >"$TMP/$name.result" 2>"$TMP/$name.err"; then
         diag "$(cat "$TMP/$name.result" "$TMP/$name.err")"
         bail "ADD of pod $name ($DEVICE) failed"
     fi
-    IP4[$name]=$(jq -r '[.ips[].address | select(contains(":") | not)][0] // "" | sub("/.*"; "")' "$TMP/$name.result")
-    IP6[$name]=$(jq -r '[.ips[].address | select(contains(":"))][0] // "" | sub("/.*"; "")' "$TMP/$name.result")
-    HOSTIF[$name]=$(jq -r '[.interfaces[] | select((.sandbox // "") == "")][0].name' "$TMP/$name.result")
+    local ip4 ip6 hostif
+    eval "$(cat "$TMP/$name.result")"
+    # shellcheck disable=SC2154
+    IP4[$name]=$ip4 IP6[$name]=$ip6 HOSTIF[$name]=$hostif
     if [ "$DEVICE" = reference ]; then
         reference_masquerade
         ip -n "$name" link set eth0 up
@@ -182,7 +186,7 @@ pod_add() {
 }
 
 pod_del() {
-    cni_del "$TMP/$1.conflist" "id-$1" "/run/netns/$1" eth0
+    cni del "$TMP/$1.conflist" "id-$1" "/run/netns/$1" eth0
     ip netns del "$1"
 }
 

@@ -6,8 +6,8 @@
  *           mld, vlan, ethertype, runt
  *   keys    src= dst= (addresses), smac= dmac= (frame), sha= spa= tpa= (ARP), target= lladdr=
  *           (ND; lladdr=none leaves the option out), sport= dport= n= (how often, default 3)
- * Prints "PLACE COUNT" for each watched place, and "answer MAC COUNT" for ARP and neighbour
- * advertisements that come back to the sender.
+ * Waits until nothing has come for $PW_QUIET ms (default 40). Prints "PLACE COUNT" for each watched
+ * place, and "answer MAC COUNT" for ARP and neighbour advertisements that come back to the sender.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -168,7 +168,7 @@ int main(int argc, char **argv)
     static struct pkt p;
     static uint8_t frame[70000];
     struct pollfd fds[10];
-    int fd;
+    int fd, quiet = 40;
 
     nsx_enter("-");
     for (int i = 1; i < argc; i++) {
@@ -201,7 +201,9 @@ int main(int argc, char **argv)
     for (int i = atoi(arg("n", NULL)); i > 0; i--)
         if (send(fd, p.data, p.len, 0) < 0)
             die("send", arg("from", NULL));
-    while (poll(fds, n_watch + 1, 150) > 0) {
+    if (getenv("PW_QUIET"))
+        quiet = atoi(getenv("PW_QUIET"));
+    while (poll(fds, n_watch + 1, quiet) > 0) {
         for (unsigned i = 0; i <= n_watch; i++) {
             ssize_t n;
             if (!fds[i].revents || (n = recv(fds[i].fd, frame, sizeof(frame), 0)) <= 0)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-// What a privileged pod can do to go round the program that checks what it sends: turn a packet back
-// into its own device and from there hand it to the peer, past the peer's hook.
+// What a privileged pod can do to go round the program that checks what it sends: turn a packet
+// back into its own device and from there hand it to the peer, past the peer's hook.
 #include <linux/bpf.h>
 #include <linux/if_ether.h>
 #include <linux/if_packet.h>

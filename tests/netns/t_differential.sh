@@ -33,7 +33,7 @@ ip -6 route add unreachable fd00:1::77
 
 differ() {
     local line total=0
-    if ! "$BUILD/tests/netns/differ" "$@" >"$TMP/differ" 2>"$TMP/differ.err"; then
+    if ! "$BUILD/tests/netns/differ" quiet="${PW_QUIET:-25}" "$@" >"$TMP/differ" 2>"$TMP/differ.err"; then
         diag "$(cat "$TMP/differ.err")"
     fi
     while read -r line; do

@@ -129,10 +129,12 @@ in_pod() { # COMMAND... with CAP_NET_ADMIN and CAP_NET_RAW only
     nsenter --net=/run/netns/pod1 -- setpriv --bounding-set=-all,+net_admin,+net_raw \
         --inh-caps=-all -- "$@"
 }
+speak() { "$PWT" <<<"$1"; }
 privileged() {
     local l2=$1 host=${HOSTIF[pod1]} b4=${IP4[pod2]} b6=${IP6[pod2]} before pin id
     for pin in /sys/fs/bpf/podwire/links/"$host":*; do
-        id=$(bpftool -j link show pinned "$pin" | jq -r '(if type == "array" then .[0] else . end).id')
+        id=$( (bpftool link show pinned "$pin" || true) | sed -n '1s/:.*//p')
+        like "$DEVICE: ${pin##*/} is a link" "$id" '^[0-9]+$'
         nok "$DEVICE: it cannot detach ${pin##*:}" in_pod bpftool link detach id "$id"
     done
     in_pod tc qdisc add dev eth0 clsact 2>/dev/null || true
@@ -141,18 +143,16 @@ privileged() {
     dropped "after it cleared its own filters: another pod's address" SPOOF_IP4 udp src=$b4 dst=$b4
     in_pod ip addr add $b4/32 dev eth0
     before=$(reason_count pod1 SPOOF_IP4)
-    ok "$DEVICE: it cannot speak from an address it gave itself" "$PWT" \
-        <<<"udp x from=pod1 to=n2 dst=$N2_4 port=99 src=$b4 fails=1"
+    ok "$DEVICE: it cannot speak from an address it gave itself" speak "udp x from=pod1 to=n2 dst=$N2_4 port=99 src=$b4 fails=1"
     isnt "$DEVICE: which is counted" "$(reason_count pod1 SPOOF_IP4)" "$before"
     in_pod ip addr del $b4/32 dev eth0
     if [ $l2 = 1 ]; then
         before=$(reason_count pod1 SPOOF_MAC)
         in_pod ip link set eth0 address 02:00:00:99:99:99
-        ok "$DEVICE: it cannot speak with a MAC it gave itself" "$PWT" \
-            <<<"udp x from=pod1 to=pod2 dst=$b4 port=98 fails=1"
+        ok "$DEVICE: it cannot speak with a MAC it gave itself" speak "udp x from=pod1 to=pod2 dst=$b4 port=98 fails=1"
         isnt "$DEVICE: which is counted as well" "$(reason_count pod1 SPOOF_MAC)" "$before"
         in_pod ip link set eth0 address $pm
-        ok "$DEVICE: with its own MAC it can" "$PWT" <<<"udp x from=pod1 to=pod2 dst=$b4 port=97"
+        ok "$DEVICE: with its own MAC it can" speak "udp x from=pod1 to=pod2 dst=$b4 port=97"
     fi
 
     # Programs of its own hand its packets to the host end past the peer hook.
