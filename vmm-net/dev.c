@@ -124,7 +124,7 @@ static void sleep_until_work(struct vn_pair *p, int timeout_ms)
     struct epoll_event ev[8];
     uint64_t v;
 
-    p->count->sleeps++;
+    vn_count(&p->count->sleeps, 1);
     int n = epoll_wait(p->epoll, ev, (int)PW_ARRAY_SIZE(ev), timeout_ms);
     if (!n)
         p->pump.rx_timeout = true;
@@ -134,7 +134,7 @@ static void sleep_until_work(struct vn_pair *p, int timeout_ms)
         if (ev[i].data.u32 < VN_EV_KICK)
             continue;
         struct vn_ring *r = &p->ring[ev[i].data.u32 - VN_EV_KICK];
-        p->count->kicks++;
+        vn_count(&p->count->kicks, 1);
         if (!atomic_exchange(&r->stale_kick, false))
             atomic_store(&r->kicked, true);
     }

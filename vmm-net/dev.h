@@ -101,6 +101,12 @@ void vn_pair_resume(struct vn_pair *p);
 void vn_dev_pause(struct vmmnet *dev);
 void vn_dev_resume(struct vmmnet *dev);
 
+/* Add to a counter that others read meanwhile; each has one writer at a time. */
+static inline void vn_count(uint64_t *counter, uint64_t n)
+{
+    __atomic_store_n(counter, *counter + n, __ATOMIC_RELAXED);
+}
+
 /* Keep a sentence for people in the counters' page. */
 void vn_dev_note(struct vmmnet *dev, const char *text);
 

@@ -75,5 +75,7 @@ int vmmnet_ring_stop(struct vmmnet *dev, unsigned index, uint16_t *base, struct 
 
 const char *vmmnet_ring_error(const struct vmmnet *dev, unsigned index)
 {
-    return index < dev->npairs * 2 ? dev->pair[index / 2]->ring[index % 2].q.broken : NULL;
+    return index < dev->npairs * 2
+               ? __atomic_load_n(&dev->pair[index / 2]->ring[index % 2].q.broken, __ATOMIC_ACQUIRE)
+               : NULL;
 }

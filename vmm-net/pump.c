@@ -27,7 +27,7 @@ static void tx_judge(struct vn_pair *p, struct pump_frame *f, struct iovec *iov)
     f->len = 0;
     uint64_t limit = VNET_HDR_LEN + VNET_FRAME_MAX;
     if (f->c.too_big || f->c.len < VNET_HDR_LEN + VNET_ETH_MIN || f->c.len > limit) {
-        p->count->tx_bad_length++;
+        vn_count(&p->count->tx_bad_length, 1);
         return;
     }
     while (need) {
@@ -43,11 +43,11 @@ static void tx_judge(struct vn_pair *p, struct pump_frame *f, struct iovec *iov)
     __asm__ volatile("" : "+m"(f->hdr)); /* the copy, not the guest's bytes again */
     f->len = (uint32_t)(f->c.len - VNET_HDR_LEN);
     if (!vnet_check(&f->hdr, f->len, &dev->rules)) {
-        p->count->tx_bad_header++;
+        vn_count(&p->count->tx_bad_header, 1);
         return;
     }
     if (!f->hdr.gso_type && dev->mtu && f->len > dev->mtu + 14u + 4u) {
-        p->count->tx_bad_length++;
+        vn_count(&p->count->tx_bad_length, 1);
         return;
     }
     /* Our copy goes in front of what is left: a slot before iov[0] is ours, or one used up. */
@@ -113,7 +113,7 @@ static unsigned pump_tx(struct vn_pair *p)
             tx_judge(p, f, iov);
         } else {
             f->iov = NULL;
-            count->tx_discarded++;
+            vn_count(&count->tx_discarded, 1);
         }
         n++;
     }
@@ -128,10 +128,10 @@ static unsigned pump_tx(struct vn_pair *p)
     for (unsigned i = 0; i < done; i++) {
         struct pump_frame *f = &pump->tx[i];
         if (f->iov && f->result > 0) {
-            count->tx_frames++;
-            count->tx_bytes += f->len;
+            vn_count(&count->tx_frames, 1);
+            vn_count(&count->tx_bytes, f->len);
         } else if (f->iov) {
-            count->tx_refused++;
+            vn_count(&count->tx_refused, 1);
             if (f->result == -EFAULT)
                 broken = "guest memory vanished";
             else if (f->result == -EBADFD)
@@ -314,7 +314,7 @@ static unsigned pump_rx(struct vn_pair *p)
         }
         if (!rx_enough(pump, ring, need, merge)) {
             if (!pump->rx_starved)
-                p->count->rx_starved++;
+                vn_count(&p->count->rx_starved, 1);
             pump->rx_starved = true;
             break;
         }
@@ -340,13 +340,13 @@ static unsigned pump_rx(struct vn_pair *p)
         if (r < VNET_HDR_LEN)
             break;
         if ((uint64_t)r > room) {
-            p->count->rx_truncated++;
+            vn_count(&p->count->rx_truncated, 1);
             continue;
         }
         pump->rx_force = false;
         rx_deliver(p, ring, (uint64_t)r);
-        p->count->rx_frames++;
-        p->count->rx_bytes += (uint64_t)r - VNET_HDR_LEN;
+        vn_count(&p->count->rx_frames, 1);
+        vn_count(&p->count->rx_bytes, (uint64_t)r - VNET_HDR_LEN);
         got++;
     }
     if (atomic_load_explicit(&p->dev->mem.poisoned, memory_order_relaxed))

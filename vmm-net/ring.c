@@ -415,7 +415,7 @@ void vn_ring_signal(struct vn_pair *p, struct vn_ring *r)
 
     if (r->call < 0)
         return;
-    p->count->calls++;
+    vn_count(&p->count->calls, 1);
     if (write(r->call, &one, sizeof(one)) < 0) {
         /* Full: the guest has an interrupt waiting for it. */
     }
@@ -425,10 +425,9 @@ void vn_ring_fail(struct vn_pair *p, struct vn_ring *r, const char *why)
 {
     uint64_t one = 1;
 
-    if (!r->q.broken)
-        r->q.broken = why;
+    (void)vq_break(&r->q, why);
     r->live = false;
-    p->count->ring_errors++;
+    vn_count(&p->count->ring_errors, 1);
     if (atomic_load(&p->dev->mem.poisoned))
         p->dev->stats->faults++;
     atomic_fetch_or(&p->dev->status, STATUS_NEEDS_RESET);

@@ -141,7 +141,7 @@ static void accept_waiting(struct vmmnet *net, struct vmmnet_stats *stats, struc
         if (fd < 0)
             return;
         if (vmmnet_fd(net) >= 0 || !allowed(s, fd) || vmmnet_connection(net, fd, NULL)) {
-            stats->refused++;
+            __atomic_store_n(&stats->refused, stats->refused + 1, __ATOMIC_RELAXED);
             continue;
         }
         (void)PW_TAKE_FD(fd); /* the device's now */

@@ -53,7 +53,7 @@ uint32_t vq_base(const struct vn_virtq *q)
 enum vq_result vq_break(struct vn_virtq *q, const char *why)
 {
     if (!q->broken)
-        q->broken = why;
+        __atomic_store_n(&q->broken, why, __ATOMIC_RELEASE); /* vmmnet_ring_error looks at it */
     return VQ_BROKEN;
 }
 

@@ -1,13 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tests/vhost/fe.h"
 
+#include <arpa/inet.h>
 #include <dirent.h>
 #include <errno.h>
+#include <linux/if_ether.h>
+#include <linux/if_packet.h>
+#include <net/if.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -483,7 +488,7 @@ void fe_frame(struct fe *fe, uint64_t gpa, uint32_t len)
 
 bool fe_frame_passes(struct fe *fe, unsigned r)
 {
-    uint64_t before = fe->stats.pair[r / 2].tx_frames;
+    uint64_t before = fe_count(&fe->stats.pair[r / 2].tx_frames);
     struct fe_seg s = {FE_BUF(r, 0), VNET_HDR_LEN + 60, 0};
 
     fe_frame(fe, s.addr, 60);
@@ -500,6 +505,40 @@ bool fe_recovers(struct fe *fe, const struct fe_conf *conf)
     fe_reconnect(fe);
     fe_up(fe, conf);
     return fe_frame_passes(fe, 1);
+}
+
+bool fe_tap(const char *name, int *tap, int *packet)
+{
+    struct ifreq ifr = {0};
+    struct sockaddr_ll ll = {.sll_family = AF_PACKET, .sll_protocol = htons(0x88b5)};
+    struct pw_err err = PW_ERR_INIT;
+
+    /* No frames of the kernel's own (router solicitations, multicast reports). */
+    FILE *f = fopen("/proc/sys/net/ipv6/conf/default/disable_ipv6", "we");
+    if (f) {
+        fputs("1", f);
+        fclose(f);
+    }
+    if (vmmnet_tap_open(name, 1, tap, &err))
+        return false;
+    strncpy(ifr.ifr_name, name, IFNAMSIZ - 1);
+    *packet = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, htons(0x88b5));
+    if (*packet < 0 || ioctl(*packet, SIOCGIFFLAGS, &ifr))
+        return false;
+    ifr.ifr_flags |= IFF_UP;
+    if (ioctl(*packet, SIOCSIFFLAGS, &ifr))
+        return false;
+    ll.sll_ifindex = (int)if_nametoindex(name);
+    return !bind(*packet, (struct sockaddr *)&ll, sizeof(ll));
+}
+
+bool fe_inject(int packet, uint32_t len)
+{
+    uint8_t f[9216] = {2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2, 0x88, 0xb5};
+
+    for (uint32_t i = 14; i < len; i++)
+        f[i] = (uint8_t)i;
+    return send(packet, f, len, 0) == (ssize_t)len;
 }
 
 static unsigned count_dir(const char *path)

@@ -123,6 +123,10 @@ bool fe_used(struct fe *fe, unsigned r, uint16_t *id, uint32_t *len);
 unsigned fe_wait(struct fe *fe, unsigned r, unsigned n);
 /* Wait until the ring is stopped by the device; the reason, NULL when it did not happen. */
 const char *fe_wait_error(struct fe *fe, unsigned r);
+static inline uint64_t fe_count(const uint64_t *counter)
+{
+    return __atomic_load_n(counter, __ATOMIC_RELAXED);
+}
 /* Wait until *counter is at least `want`. */
 bool fe_wait_count(const uint64_t *counter, uint64_t want);
 
@@ -132,6 +136,10 @@ void fe_frame(struct fe *fe, uint64_t gpa, uint32_t len);
 bool fe_frame_passes(struct fe *fe, unsigned r);
 /* After something hostile: a new connection to the same device works like a first one. */
 bool fe_recovers(struct fe *fe, const struct fe_conf *conf);
+/* A tap NAME, up, in this namespace: its queue and a packet socket bound to it. False: not allowed. */
+bool fe_tap(const char *name, int *tap, int *packet);
+/* Send `len` bytes of test frame towards the guest through the packet socket. */
+bool fe_inject(int packet, uint32_t len);
 /* Number of open descriptors, mappings and threads of this process. */
 unsigned fe_count_fds(void);
 unsigned fe_count_maps(void);

@@ -43,8 +43,8 @@ static void frames(const struct fe_conf *c)
         got += fe_wait(&fe, 1, fe.num);
     }
     is_int(got, 20u * fe.num, "%s: bursts of a whole ring", kind(c));
-    is_int(fe.stats.pair[0].tx_frames, 1001 + 20u * fe.num, "%s: each counted once", kind(c));
-    is_int(fe.stats.pair[0].ring_errors, 0, "%s: nothing wrong", kind(c));
+    is_int(fe_count(&fe.stats.pair[0].tx_frames), 1001 + 20u * fe.num, "%s: each counted once", kind(c));
+    is_int(fe_count(&fe.stats.pair[0].ring_errors), 0, "%s: nothing wrong", kind(c));
 
     /* Header apart from the frame; header in three pieces; in an indirect table. */
     struct fe_seg two[] = {{FE_BUF(1, 0), 12, 0}, {FE_BUF(1, 1), 60, 0}};
@@ -52,7 +52,7 @@ static void frames(const struct fe_conf *c)
                             {FE_BUF(1, 0) + 3, 4, 0},
                             {FE_BUF(1, 0) + 7, 5, 0},
                             {FE_BUF(1, 1), 60, 0}};
-    uint64_t before = fe.stats.pair[0].tx_bytes;
+    uint64_t before = fe_count(&fe.stats.pair[0].tx_bytes);
     fe_frame(&fe, FE_BUF(1, 0), 0);
     fe_post(&fe, 1, two, 2);
     fe_kick(&fe, 1);
@@ -101,7 +101,7 @@ static void stop_and_start(const struct fe_conf *c)
     fe_ring_addr_msg(&fe, 1, &a);
     is_int(fe_ask_state(&fe, VU_SET_VRING_BASE, 1, base), 0, "%s: base taken", kind(c));
     is_int(fe_ask_fd(&fe, VU_SET_VRING_CALL, 1, fe.ring[1].call), 0, "%s: call taken", kind(c));
-    is_int(fe.stats.pair[0].tx_frames, 70, "%s: a stopped ring is not touched", kind(c));
+    is_int(fe_count(&fe.stats.pair[0].tx_frames), 70, "%s: a stopped ring is not touched", kind(c));
     is_int(fe_ask_fd(&fe, VU_SET_VRING_KICK, 1, fe.ring[1].kick), 0, "%s: started", kind(c));
     is_int(fe_wait(&fe, 1, 1), 1, "%s: goes on where it stopped, without a kick", kind(c));
 
@@ -110,13 +110,13 @@ static void stop_and_start(const struct fe_conf *c)
     fe_post(&fe, 1, &s, 1);
     fe_kick(&fe, 1);
     is_int(fe_wait(&fe, 1, 1), 1, "%s: a disabled ring is drained", kind(c));
-    is_int(fe.stats.pair[0].tx_discarded, 1, "%s: and its frame discarded", kind(c));
+    is_int(fe_count(&fe.stats.pair[0].tx_discarded), 1, "%s: and its frame discarded", kind(c));
     uint64_t f = fe.features;
     is_int(fe_ask_u64(&fe, VU_SET_FEATURES, f), 0, "%s: same features again", kind(c));
     fe_post(&fe, 1, &s, 1);
     fe_kick(&fe, 1);
     is_int(fe_wait(&fe, 1, 1), 1, "%s: drained still", kind(c));
-    is_int(fe.stats.pair[0].tx_discarded, 2, "%s: SET_FEATURES neither enables nor disables",
+    is_int(fe_count(&fe.stats.pair[0].tx_discarded), 2, "%s: SET_FEATURES neither enables nor disables",
            kind(c));
     is_int(fe_ask_state(&fe, VU_SET_VRING_ENABLE, 1, 1), 0, "%s: enabled", kind(c));
     ok(fe_frame_passes(&fe, 1), "%s: frames pass again", kind(c));
@@ -380,7 +380,7 @@ static void inflight(const struct fe_conf *c)
     fe_ring_start(&fe, 1);
     for (unsigned k = 0; k < 100; k++)
         fe_frame_passes(&fe, 1);
-    is_int(fe.stats.pair[0].tx_frames, 100, "%s: frames pass while tracked", kind(c));
+    is_int(fe_count(&fe.stats.pair[0].tx_frames), 100, "%s: frames pass while tracked", kind(c));
 
     /* The back-end dies without GET_VRING_BASE; the VMM comes back with a base that is wrong. */
     struct fe_seg s = {FE_BUF(1, 0), VNET_HDR_LEN + 60, 0};
@@ -398,7 +398,7 @@ static void inflight(const struct fe_conf *c)
     fe_ask_fd(&fe, VU_SET_VRING_KICK, 1, fe.ring[1].kick);
     fe_ask_state(&fe, VU_SET_VRING_ENABLE, 1, 1);
     is_int(fe_wait(&fe, 1, 1), 1, "%s: the buffer posted meanwhile is served", kind(c));
-    is_int(fe.stats.pair[0].tx_frames, 101, "%s: and none twice", kind(c));
+    is_int(fe_count(&fe.stats.pair[0].tx_frames), 101, "%s: and none twice", kind(c));
     close(fd);
     fe_close(&fe);
 }
