@@ -354,6 +354,8 @@ int vn_dev_new(const struct vmmnet_conf *conf, bool threads, struct vmmnet **out
     }
     dev->stats->size = sizeof(*dev->stats);
     dev->stats->pairs = conf->pairs;
+    dev->stats->connected = 0; /* the rest goes on from a back-end that died */
+    dev->stats->features = 0;
     dev->stats->magic = VMMNET_STATS_MAGIC;
     dev->have_mac = conf->have_mac;
     memcpy(dev->mac, conf->mac, sizeof(dev->mac));

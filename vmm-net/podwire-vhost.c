@@ -148,13 +148,33 @@ static int run(const struct vh_options *o, struct resources *r, struct pw_err *e
     return rc;
 }
 
+/*
+ * The user to run as: nobody, unless the VMM's socket must be reached. A connect takes write
+ * permission on the socket, and its owner is as a rule the directory's.
+ */
+static void choose_user(const struct vh_options *o, const struct vn_server *s, uid_t *uid,
+                        gid_t *gid)
+{
+    struct stat st;
+
+    *uid = o->uid;
+    *gid = o->gid;
+    if (!o->have_uid && s->dir >= 0 && !fstat(s->dir, &st)) {
+        *uid = st.st_uid;
+        *gid = st.st_gid;
+    }
+}
+
 static int start(const struct vh_options *o, struct pw_err *err)
 {
     struct resources r = {.server = VN_SERVER_INIT};
     int rc = open_all(o, &r, err);
+    uid_t uid;
+    gid_t gid;
 
+    choose_user(o, &r.server, &uid, &gid);
     if (!rc && !o->no_sandbox)
-        rc = vn_sandbox_confine(o->uid, o->gid, o->supervise, err);
+        rc = vn_sandbox_confine(uid, gid, o->supervise, err);
     /* Connecting mode: the path's last part is looked up from here, whatever the root is. */
     if (!rc && r.server.dir >= 0 && fchdir(r.server.dir))
         rc = pw_err_errno(err, -errno, "change to the socket's directory");

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "vmm-net/sandbox.h"
 
+#include <fcntl.h>
 #include <grp.h>
 #include <linux/audit.h>
 #include <linux/capability.h>
@@ -11,6 +12,7 @@
 #include <stddef.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
@@ -50,7 +52,8 @@ static int drop_privileges(uid_t uid, gid_t gid, struct pw_err *err)
     for (int cap = 0; cap <= CAP_LAST_CAP; cap++)
         if (prctl(PR_CAPBSET_DROP, cap, 0, 0, 0) && errno != EINVAL)
             return pw_err_errno(err, -errno, "sandbox: drop capability %d", cap);
-    if (setgroups(0, NULL) || setresgid(gid, gid, gid) || setresuid(uid, uid, uid))
+    /* In a user namespace of our own there are no groups to leave. */
+    if ((setgroups(0, NULL) && errno != EPERM) || setresgid(gid, gid, gid) || setresuid(uid, uid, uid))
         return pw_err_errno(err, -errno, "sandbox: become user %u", (unsigned)uid);
 
     struct __user_cap_header_struct h = {.version = _LINUX_CAPABILITY_VERSION_3};
@@ -60,9 +63,35 @@ static int drop_privileges(uid_t uid, gid_t gid, struct pw_err *err)
     return 0;
 }
 
+/*
+ * Our own uid and gid mean the same inside, so that a peer of our own user is still recognised;
+ * everybody else, root included, looks like nobody from in here.
+ */
+static int map_self(uid_t uid, gid_t gid, struct pw_err *err)
+{
+    const struct {
+        const char *path;
+        unsigned id;
+    } maps[] = {{"/proc/self/uid_map", uid}, {"/proc/self/gid_map", gid}};
+    pw_fd deny = open("/proc/self/setgroups", O_WRONLY | O_CLOEXEC);
+
+    if (deny >= 0 && write(deny, "deny", 4) != 4)
+        return pw_err_errno(err, -errno, "sandbox: user namespace");
+    for (size_t i = 0; i < PW_ARRAY_SIZE(maps); i++) {
+        char text[32];
+        int n = snprintf(text, sizeof(text), "%u %u 1\n", maps[i].id, maps[i].id);
+        pw_fd fd = open(maps[i].path, O_WRONLY | O_CLOEXEC);
+        if (fd < 0 || write(fd, text, (size_t)n) != n)
+            return pw_err_errno(err, -errno, "sandbox: %s", maps[i].path);
+    }
+    return 0;
+}
+
 int vn_sandbox_confine(uid_t uid, gid_t gid, bool children, struct pw_err *err)
 {
     const int spaces = NAMESPACES | (children ? CLONE_NEWPID : 0);
+    const uid_t own_uid = geteuid();
+    const gid_t own_gid = getegid();
     struct rlimit zero = {0, 0};
     int rc = 0;
 
@@ -73,8 +102,11 @@ int vn_sandbox_confine(uid_t uid, gid_t gid, bool children, struct pw_err *err)
         if (!rc)
             rc = drop_privileges(uid, gid, err);
     } else if (!unshare(CLONE_NEWUSER | spaces)) {
-        /* Ids stay unmapped: nobody, with no power over anything. */
-        rc = empty_root(err);
+        rc = map_self(own_uid, own_gid, err);
+        if (!rc)
+            rc = empty_root(err);
+        if (!rc)
+            rc = drop_privileges(own_uid, own_gid, err);
     }
     if (rc)
         return rc;

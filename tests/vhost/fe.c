@@ -102,12 +102,18 @@ void fe_open(struct fe *fe, const struct fe_conf *conf)
     fe_reconnect(fe);
 }
 
+void fe_open_socket(struct fe *fe, const struct fe_conf *conf, int sock)
+{
+    memset(fe, 0, sizeof(*fe));
+    open_memory(fe, conf);
+    fe->sock = sock;
+}
+
 void fe_open_path(struct fe *fe, const struct fe_conf *conf, const char *path)
 {
     struct sockaddr_un a = {.sun_family = AF_UNIX};
 
-    memset(fe, 0, sizeof(*fe));
-    open_memory(fe, conf);
+    fe_open_socket(fe, conf, -1);
     strncpy(a.sun_path, path, sizeof(a.sun_path) - 1);
     fe->sock = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     for (unsigned i = 0; connect(fe->sock, (struct sockaddr *)&a, sizeof(a)); i++) {

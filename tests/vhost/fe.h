@@ -77,6 +77,8 @@ struct fe_seg {
 void fe_open(struct fe *fe, const struct fe_conf *conf);
 /* The same to a back-end program that listens at `path`. */
 void fe_open_path(struct fe *fe, const struct fe_conf *conf, const char *path);
+/* The same over a connected socket, which is taken. */
+void fe_open_socket(struct fe *fe, const struct fe_conf *conf, int sock);
 /* New connection to the same device, after it dropped the old one. */
 void fe_reconnect(struct fe *fe);
 void fe_close(struct fe *fe);

@@ -33,3 +33,11 @@ $(VHOST_TSAN_T:%=$(BUILD)/tests/vhost/tsan_%): $(BUILD)/tests/vhost/tsan_%: \
 	@mkdir -p $(@D)
 	$(Q)$(CC) -pie $(ALL_LDFLAGS) $(VHOST_TSAN) -pthread -o $@ $^
 TEST_BINS += $(VHOST_TSAN_T:%=$(BUILD)/tests/vhost/tsan_%)
+
+# A front-end as a program, for the shell tests: static as the other helpers.
+$(BUILD)/tests/vhost/frontend: $(BUILD)/tests/vhost/p_frontend.o $(BUILD)/tests/vhost/fe.o $(VMMNET_LIB)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(STATIC) $(ALL_LDFLAGS) -pthread -o $@ $^
+$(BUILD)/tests/vhost/burst: $(BUILD)/tests/vhost/p_burst.o
+	$(call say,LD,$@)
+	$(Q)$(CC) $(STATIC) $(ALL_LDFLAGS) -o $@ $^
