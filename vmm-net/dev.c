@@ -328,7 +328,7 @@ static int fill(struct vmmnet *dev, const struct vmmnet_conf *conf, bool threads
         p->tap = conf->tap[i];
         /* Optional: without it frames are written one call each. */
         if (!conf->no_uring && p->tap != VMMNET_NULL_TAP)
-            (void)vn_uring_new(p->tap, PUMP_BATCH, &p->pump.uring, NULL);
+            (void)vn_uring_new(PUMP_BATCH, &p->pump.uring, NULL);
     }
     vn_dev_resume(dev);
     return 0;

@@ -174,7 +174,7 @@ static int start(const struct vh_options *o, struct pw_err *err)
 
     choose_user(o, &r.server, &uid, &gid);
     if (!rc && !o->no_sandbox)
-        rc = vn_sandbox_confine(uid, gid, o->supervise, err);
+        rc = vn_sandbox_confine(uid, gid, err);
     /* Connecting mode: the path's last part is looked up from here, whatever the root is. */
     if (!rc && r.server.dir >= 0 && fchdir(r.server.dir))
         rc = pw_err_errno(err, -errno, "change to the socket's directory");

@@ -53,7 +53,8 @@ static int drop_privileges(uid_t uid, gid_t gid, struct pw_err *err)
         if (prctl(PR_CAPBSET_DROP, cap, 0, 0, 0) && errno != EINVAL)
             return pw_err_errno(err, -errno, "sandbox: drop capability %d", cap);
     /* In a user namespace of our own there are no groups to leave. */
-    if ((setgroups(0, NULL) && errno != EPERM) || setresgid(gid, gid, gid) || setresuid(uid, uid, uid))
+    if ((setgroups(0, NULL) && errno != EPERM) || setresgid(gid, gid, gid) ||
+        setresuid(uid, uid, uid))
         return pw_err_errno(err, -errno, "sandbox: become user %u", (unsigned)uid);
 
     struct __user_cap_header_struct h = {.version = _LINUX_CAPABILITY_VERSION_3};
@@ -87,21 +88,20 @@ static int map_self(uid_t uid, gid_t gid, struct pw_err *err)
     return 0;
 }
 
-int vn_sandbox_confine(uid_t uid, gid_t gid, bool children, struct pw_err *err)
+int vn_sandbox_confine(uid_t uid, gid_t gid, struct pw_err *err)
 {
-    const int spaces = NAMESPACES | (children ? CLONE_NEWPID : 0);
     const uid_t own_uid = geteuid();
     const gid_t own_gid = getegid();
     struct rlimit zero = {0, 0};
     int rc = 0;
 
     if (geteuid() == 0) {
-        if (unshare(spaces))
+        if (unshare(NAMESPACES))
             return pw_err_errno(err, -errno, "sandbox: new namespaces");
         rc = empty_root(err);
         if (!rc)
             rc = drop_privileges(uid, gid, err);
-    } else if (!unshare(CLONE_NEWUSER | spaces)) {
+    } else if (!unshare(CLONE_NEWUSER | NAMESPACES)) {
         rc = map_self(own_uid, own_gid, err);
         if (!rc)
             rc = empty_root(err);
@@ -166,13 +166,13 @@ static const uint16_t allowed[] = {
     SYS_memfd_create,
     SYS_ftruncate,
     SYS_getrandom,
-    /* signals, threads, the end */
+    /* signals (to nobody), threads, the end */
     SYS_rt_sigreturn,
     SYS_rt_sigprocmask,
     SYS_rt_sigaction,
     SYS_getpid,
     SYS_gettid,
-    SYS_tgkill,
+
     SYS_sched_yield,
     SYS_restart_syscall,
     SYS_exit,

@@ -50,10 +50,8 @@ int vn_supervise(struct pw_err *err)
         if (pid < 0)
             return pw_err_errno(err, -errno, "start the back-end");
         if (!pid) {
-            /* Without its supervisor nobody would end it; in a PID namespace of its own getppid
-             * is 0, which also means that it still lives. */
-            if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) ||
-                (getppid() != parent && getppid() != 0))
+            /* Without its supervisor nobody would end it. */
+            if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) || getppid() != parent)
                 _exit(1);
             sigprocmask(SIG_UNBLOCK, &set, NULL);
             return 1;

@@ -36,23 +36,24 @@ static int sys_register(int fd, unsigned op, const void *arg, unsigned n)
     return (int)syscall(SYS_io_uring_register, fd, op, arg, n);
 }
 
-/* Writes to the one registered file, nothing else, for the life of the ring. */
-static int restrict_to_writes(int ring, int fd)
+/*
+ * Writes and nothing else, for the life of the ring. The tap is not registered with it: a ring is
+ * taken down some time after its process has died, and would keep the tap's queue busy for the
+ * next one.
+ */
+static int restrict_to_writes(int ring)
 {
     struct io_uring_restriction r[] = {
         {.opcode = IORING_RESTRICTION_SQE_OP, .sqe_op = IORING_OP_WRITEV},
-        {.opcode = IORING_RESTRICTION_SQE_FLAGS_ALLOWED, .sqe_flags = IOSQE_FIXED_FILE},
-        {.opcode = IORING_RESTRICTION_SQE_FLAGS_REQUIRED, .sqe_flags = IOSQE_FIXED_FILE},
     };
 
-    if (sys_register(ring, IORING_REGISTER_FILES, &fd, 1) ||
-        sys_register(ring, IORING_REGISTER_RESTRICTIONS, r, PW_ARRAY_SIZE(r)) ||
+    if (sys_register(ring, IORING_REGISTER_RESTRICTIONS, r, PW_ARRAY_SIZE(r)) ||
         sys_register(ring, IORING_REGISTER_ENABLE_RINGS, NULL, 0))
         return -errno;
     return 0;
 }
 
-int vn_uring_new(int fd, unsigned entries, struct vn_uring **out, struct pw_err *err)
+int vn_uring_new(unsigned entries, struct vn_uring **out, struct pw_err *err)
 {
     struct io_uring_params pr = {.flags = IORING_SETUP_R_DISABLED};
     struct vn_uring *u = calloc(1, sizeof(*u));
@@ -84,7 +85,7 @@ int vn_uring_new(int fd, unsigned entries, struct vn_uring **out, struct pw_err 
         }
     }
     if (!rc)
-        rc = restrict_to_writes(u->fd, fd);
+        rc = restrict_to_writes(u->fd);
     if (rc) {
         vn_uring_free(u);
         return pw_err_errno(err, rc, "io_uring");
@@ -124,8 +125,7 @@ unsigned vn_uring_write(struct vn_uring *u, int fd, struct pump_frame *f, unsign
         struct io_uring_sqe *s = &u->sqes[k];
         memset(s, 0, sizeof(*s));
         s->opcode = IORING_OP_WRITEV;
-        s->flags = IOSQE_FIXED_FILE;
-        s->fd = 0;
+        s->fd = fd;
         s->addr = (uint64_t)(uintptr_t)f[i].iov;
         s->len = f[i].segs;
         s->off = (uint64_t)-1;

@@ -7,12 +7,13 @@
 #include "vmm-net/pump.h"
 
 /*
- * Make a ring that can do nothing but write to `fd`, restricted by the kernel to it. -ENOSYS and
- * -EPERM where there is none: writev does it then.
+ * Make a ring that can do nothing but write, restricted by the kernel to it. -ENOSYS and -EPERM
+ * where there is none: writev does it then.
  */
-int vn_uring_new(int fd, unsigned entries, struct vn_uring **out, struct pw_err *err);
+int vn_uring_new(unsigned entries, struct vn_uring **out, struct pw_err *err);
 void vn_uring_free(struct vn_uring *u);
-/* Write each frame that has an iov, in order; results in the frames. Returns n: all are done. */
+/* Write each frame that has an iov to `fd`, in order; results in the frames. Returns n: all are
+ * done. */
 unsigned vn_uring_write(struct vn_uring *u, int fd, struct pump_frame *f, unsigned n);
 
 #endif

@@ -138,7 +138,8 @@ void fe_frame(struct fe *fe, uint64_t gpa, uint32_t len);
 bool fe_frame_passes(struct fe *fe, unsigned r);
 /* After something hostile: a new connection to the same device works like a first one. */
 bool fe_recovers(struct fe *fe, const struct fe_conf *conf);
-/* A tap NAME, up, in this namespace: its queue and a packet socket bound to it. False: not allowed. */
+/* A tap NAME, up, in this namespace: its queue and a packet socket bound to it. False: not allowed.
+ */
 bool fe_tap(const char *name, int *tap, int *packet);
 /* Send `len` bytes of test frame towards the guest through the packet socket. */
 bool fe_inject(int packet, uint32_t len);

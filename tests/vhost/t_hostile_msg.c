@@ -146,9 +146,9 @@ static void memory(const char *name, const struct vu_memory *m, uint32_t size, c
     refused(name, VU_SET_MEM_TABLE, m, size, fds, nfds);
 }
 
-static const struct vu_memory good = {.n = 2,
-                                      .region = {{FE_GPA0, FE_REGION_SIZE, FE_UVA0, 0},
-                                                 {FE_GPA1, FE_REGION_SIZE, FE_UVA1, 0}}};
+static const struct vu_memory good = {
+    .n = 2,
+    .region = {{FE_GPA0, FE_REGION_SIZE, FE_UVA0, 0}, {FE_GPA1, FE_REGION_SIZE, FE_UVA1, 0}}};
 
 static void case_24(void)
 {
@@ -190,8 +190,8 @@ static void case_24(void)
     } ctl = {.c = {CMSG_LEN(sizeof(int)), SOL_SOCKET, SCM_RIGHTS}};
     memcpy(CMSG_DATA(&ctl.c), &many[0], sizeof(int));
     struct iovec iov = {&s, sizeof(s)};
-    struct msghdr mh = {.msg_iov = &iov, .msg_iovlen = 1, .msg_control = &ctl,
-                        .msg_controllen = sizeof(ctl)};
+    struct msghdr mh = {
+        .msg_iov = &iov, .msg_iovlen = 1, .msg_control = &ctl, .msg_controllen = sizeof(ctl)};
     ok(sendmsg(fe.sock, &mh, 0) == 8, "case 24 payload with a descriptor");
     ok(vmmnet_handle(fe.net, NULL) < 0, "case 24 connection ends");
     fe_reconnect(&fe);
@@ -298,7 +298,8 @@ static void case_26(void)
     refused("case 26 REM_MEM_REG of what is not there", VU_REM_MEM_REG, &r, sizeof(r), NULL, 0);
     unsigned added = 0;
     for (unsigned i = 0; i < 80; i++) {
-        r.region = (struct vu_region){0x40000000 + 0x10000ull * i, 4096, 0x5000000000ull + 0x10000ull * i, 0};
+        r.region = (struct vu_region){0x40000000 + 0x10000ull * i, 4096,
+                                      0x5000000000ull + 0x10000ull * i, 0};
         added += fe_ask(&fe, VU_ADD_MEM_REG, &r, sizeof(r), fe.memfd, 1) == 0;
     }
     is_int(added, VMMNET_MAX_REGIONS - 2, "case 26 no more regions than slots");
@@ -354,7 +355,8 @@ static void case_28(void)
     atomic_store(&flood_stop, true);
     pthread_join(t, NULL);
     ok(!bad && passed > 0, "case 28 memory table replaced 300 times under load: frames pass");
-    is_int(fe_count(&fe.stats.pair[0].ring_errors), 0, "case 28 and none is read from the wrong place");
+    is_int(fe_count(&fe.stats.pair[0].ring_errors), 0,
+           "case 28 and none is read from the wrong place");
 
     struct vu_memory m = {.n = 1, .region = {{FE_GPA1, FE_REGION_SIZE, FE_UVA1, 0}}};
     is_int(fe_ask(&fe, VU_SET_MEM_TABLE, &m, 40, &fe.memfd[1], 1), 0,
@@ -697,8 +699,8 @@ static void case_34(void)
 static void case_35(void)
 {
     static const struct vu_config bad[] = {
-        {~0u, 12, 0, {0}},     {~0u - 5, 6, 0, {0}}, {60, 1, 0, {0}},    {59, 2, 0, {0}},
-        {0, ~0u, 0, {0}},      {256, 256, 0, {0}},   {8, ~0u - 3, 0, {0}}, {0, 0, 0, {0}},
+        {~0u, 12, 0, {0}}, {~0u - 5, 6, 0, {0}}, {60, 1, 0, {0}},      {59, 2, 0, {0}},
+        {0, ~0u, 0, {0}},  {256, 256, 0, {0}},   {8, ~0u - 3, 0, {0}}, {0, 0, 0, {0}},
     };
 
     begin();

@@ -139,7 +139,8 @@ static void packed_only(void)
         fe_kick(&fe, 1);
         is_int(fe_send(&fe, VU_SET_OWNER, NULL, 0, NULL, 0, 0), 0, "case 20 still answers");
     }
-    is_int(fe_count(&fe.stats.pair[0].ring_errors), 0, "case 20 wrap flips: not available, not looked at");
+    is_int(fe_count(&fe.stats.pair[0].ring_errors), 0,
+           "case 20 wrap flips: not available, not looked at");
     fe_desc(&fe, FE_DESC(1), 0, 0, 0, 0, 0);
     ok(fe_frame_passes(&fe, 1), "case 20 wrap flips: the right one is");
     end("case 20 wrap flips");
@@ -226,8 +227,7 @@ static void lengths(void)
     conf = keep;
 }
 
-static void indirect(const char *name, uint64_t addr, uint32_t len, uint16_t flags,
-                     const char *why)
+static void indirect(const char *name, uint64_t addr, uint32_t len, uint16_t flags, const char *why)
 {
     struct fe_seg s = {addr, len, (uint16_t)(FE_F_INDIRECT | flags)};
 
@@ -281,7 +281,8 @@ static void header(const char *name, const struct vnet_hdr *h)
 
 static void headers(void)
 {
-    header("case 14 unknown gso_type", &(struct vnet_hdr){.flags = 1, .gso_type = 2, .gso_size = 9});
+    header("case 14 unknown gso_type",
+           &(struct vnet_hdr){.flags = 1, .gso_type = 2, .gso_size = 9});
     header("case 14 gso_type 127", &(struct vnet_hdr){.flags = 1, .gso_type = 127, .gso_size = 9});
     header("case 14 UFO", &(struct vnet_hdr){.flags = 1, .gso_type = 3, .gso_size = 9});
     header("case 14 gso_size 0", &(struct vnet_hdr){.flags = 1, .gso_type = 1});
@@ -394,7 +395,8 @@ static void changing(const char *name, uint64_t at, const struct fe_seg *s, unsi
         fe_desc(&fe, FE_TABLE(1), 0, FE_BUF(1, 0), 72, 0, 0);
         fe_post(&fe, 1, s, n);
         fe_kick(&fe, 1);
-        uint64_t b = fe_count(&fe.stats.pair[0].tx_bad_length) + fe_count(&fe.stats.pair[0].tx_bad_header);
+        uint64_t b =
+            fe_count(&fe.stats.pair[0].tx_bad_length) + fe_count(&fe.stats.pair[0].tx_bad_header);
         for (unsigned k = 0; k < 50 && !vmmnet_ring_error(fe.net, 1); k++) {
             uint16_t id;
             uint32_t len;
@@ -402,7 +404,9 @@ static void changing(const char *name, uint64_t at, const struct fe_seg *s, unsi
                 break;
             usleep(20);
         }
-        good += fe_count(&fe.stats.pair[0].tx_bad_length) + fe_count(&fe.stats.pair[0].tx_bad_header) == b;
+        good +=
+            fe_count(&fe.stats.pair[0].tx_bad_length) + fe_count(&fe.stats.pair[0].tx_bad_header) ==
+            b;
         if (vmmnet_ring_error(fe.net, 1) || i % 20 == 19) {
             stops++;
             fe_ring_stop(&fe, 1);
@@ -482,8 +486,7 @@ static void receive(void)
     is_int(((uint8_t *)fe_at(&fe, FE_BUF(0, 0)))[10], 72, "case 17 (%s): and the header says so",
            kind());
     fe_inject(packet, 60); /* 56 are left: too few */
-    ok(fe_wait_count(&fe.stats.pair[0].rx_truncated, 1) ||
-           fe_count(&fe.stats.pair[0].rx_starved),
+    ok(fe_wait_count(&fe.stats.pair[0].rx_truncated, 1) || fe_count(&fe.stats.pair[0].rx_starved),
        "case 17 one-byte receive buffers (%s): too few for the next", kind());
     end("case 17 one-byte receive buffers");
     conf = keep;

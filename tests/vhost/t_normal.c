@@ -43,7 +43,8 @@ static void frames(const struct fe_conf *c)
         got += fe_wait(&fe, 1, fe.num);
     }
     is_int(got, 20u * fe.num, "%s: bursts of a whole ring", kind(c));
-    is_int(fe_count(&fe.stats.pair[0].tx_frames), 1001 + 20u * fe.num, "%s: each counted once", kind(c));
+    is_int(fe_count(&fe.stats.pair[0].tx_frames), 1001 + 20u * fe.num, "%s: each counted once",
+           kind(c));
     is_int(fe_count(&fe.stats.pair[0].ring_errors), 0, "%s: nothing wrong", kind(c));
 
     /* Header apart from the frame; header in three pieces; in an indirect table. */
@@ -116,8 +117,8 @@ static void stop_and_start(const struct fe_conf *c)
     fe_post(&fe, 1, &s, 1);
     fe_kick(&fe, 1);
     is_int(fe_wait(&fe, 1, 1), 1, "%s: drained still", kind(c));
-    is_int(fe_count(&fe.stats.pair[0].tx_discarded), 2, "%s: SET_FEATURES neither enables nor disables",
-           kind(c));
+    is_int(fe_count(&fe.stats.pair[0].tx_discarded), 2,
+           "%s: SET_FEATURES neither enables nor disables", kind(c));
     is_int(fe_ask_state(&fe, VU_SET_VRING_ENABLE, 1, 1), 0, "%s: enabled", kind(c));
     ok(fe_frame_passes(&fe, 1), "%s: frames pass again", kind(c));
 

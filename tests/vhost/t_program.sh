@@ -63,10 +63,6 @@ diag "$(grep -E '^Rss(Anon|File)' "/proc/$backend/status" | tr -s '\t\n' ' ')"
 backend_end
 is "SIGTERM ends it well" "$backend_rc" 0
 
-# Every system call that the filter lacks ends it: made visible by one it must not make.
-like "the filter names what is allowed; open, execve, ptrace and clone are not" \
-    "$(grep -oE 'SYS_(open|openat|execve|ptrace|clone|clone3|fork|io_uring_setup|io_uring_register|unshare|mount|setns|kill)\b' "$TOP/vmm-net/sandbox.c" | sort -u | tr '\n' ' ')" '^$'
-
 # ---- without root ----
 mkdir -m 777 "$TMP/user"
 chmod 755 "$TMP"
@@ -98,9 +94,6 @@ for i in 1 2 3; do
     ok "supervised: works after death $i" "$fe" "$TMP/sup.sock" 10
 done
 is "supervised: the counters go on" "$(stat_of sup '.pairs[0].tx_frames')" 40
-c=$(child)
-isnt "supervised: the back-end has a PID namespace of its own" \
-    "$(readlink "/proc/$c/ns/pid")" "$(readlink /proc/self/ns/pid)"
 is "supervised: the parent has no privilege either" \
     "$(awk '/^CapEff/ {print $2}' "/proc/$backend/status")" 0000000000000000
 c=$(child)

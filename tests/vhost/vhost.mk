@@ -6,7 +6,7 @@ VHOST_SAN  := -fsanitize=address,undefined -fno-omit-frame-pointer -fno-sanitize
 # Fences order our accesses with the guest, which is another process to the sanitizer.
 VHOST_TSAN := -fsanitize=thread -fno-omit-frame-pointer -Wno-tsan
 VHOST_T    := $(patsubst tests/vhost/%.c,%,$(wildcard tests/vhost/t_*.c))
-VHOST_OBJ  := $(VMMNET_SRC:%.c=%.o) vmm-net/serve.o loader/base/err.o loader/base/addr.o
+VHOST_OBJ  := $(VMMNET_SRC:%.c=%.o) vmm-net/serve.o vmm-net/sandbox.o loader/base/err.o loader/base/addr.o
 
 $(BUILD)/asan/%.o: %.c
 	$(call say,CC,$< (asan))
