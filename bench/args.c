@@ -527,6 +527,8 @@ int nb_args_parse(int argc, char **argv, struct nb_args *out, struct pw_err *err
         return pw_err_set(err, -EINVAL, "'%.40s' is not expected here", argv[optind]);
     }
     complete(&a.plan);
+    if (a.cmd == NB_CMD_GUEST)
+        a.plan.requests = a.requests;
     if ((rc = check(&a, err)) < 0)
         return rc;
     *out = a;

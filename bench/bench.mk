@@ -2,7 +2,7 @@
 # netbench (everything in bench/ but its main is a library, so that tests can link it) and the
 # other measurements.
 
-BENCH_SRC := $(filter-out bench/netbench.c,$(wildcard bench/*.c))
+BENCH_SRC := $(filter-out bench/netbench.c bench/icount_plugin.c,$(wildcard bench/*.c))
 BENCH_LIB := $(BUILD)/libnetbench.a
 
 $(BENCH_LIB): $(BENCH_SRC:%.c=$(BUILD)/%.o)
@@ -14,6 +14,13 @@ PROGS += $(BUILD)/netbench
 $(BUILD)/netbench: $(BUILD)/bench/netbench.o $(BENCH_LIB) $(LOADER_LIB)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(STATIC) $(ALL_LDFLAGS) -o $@ $< $(BENCH_LIB) $(LOADER_LIB) $(LIBS_JSON) -lpthread -lm
+
+# The counter for QEMU, for the plugin interface of Debian 12's QEMU (1) and of Debian 13's (4).
+PROGS += $(BUILD)/netbench-icount-1.so $(BUILD)/netbench-icount-4.so
+$(BUILD)/netbench-icount-%.so: bench/icount_plugin.c
+	$(call say,CC,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) -std=gnu11 -O2 $(WARN) -fPIC -shared -fvisibility=hidden -DPLUGIN_API=$* -o $@ $<
 
 .PHONY: bench
 # make bench BENCH="--rounds 20 --paths ptp,podwire-veth"

@@ -221,7 +221,7 @@ bool nb_window_step(struct nb_window *w, uint64_t done, uint64_t now)
         w->phase = 1;
         w->start = nb_now();
         if (j->mark)
-            nb_mark_begin();
+            nb_mark_begin(j->mark_number);
         return true;
     }
     if (w->phase == 1) {

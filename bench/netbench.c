@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "bench/args.h"
+#include "bench/count.h"
 #include "bench/result.h"
 #include "loader/base/cleanup.h"
 
@@ -122,6 +123,32 @@ static int remake(const struct nb_args *a)
     return rc < 0 ? complain(&err) : 0;
 }
 
+static int count(const struct job *j)
+{
+    const struct nb_args *a = j->args;
+    struct pw_err err = PW_ERR_INIT;
+    json_t *doc = NULL;
+    bool json_out = a->json && strcmp(a->json, "-") == 0;
+    int rc = nb_count_run(a, j->argc, j->argv, &doc, &err);
+    if (rc < 0)
+        return complain(&err);
+    if (json_out)
+        json_dumpf(doc, stdout, JSON_INDENT(1) | JSON_REAL_PRECISION(9));
+    else
+        nb_count_table(stdout, doc);
+    if (a->json && !json_out &&
+        json_dump_file(doc, a->json, JSON_INDENT(1) | JSON_REAL_PRECISION(9)) < 0)
+        rc = pw_err_errno(&err, -errno, "write %s", a->json);
+    if (a->report && rc == 0)
+        rc = write_page(a->report, doc, &err);
+    if (a->baseline && rc == 0)
+        rc = a->update ? nb_count_update(doc, a->kernel, a->baseline, &err)
+                       : nb_count_compare(json_out ? stderr : stdout, doc, a->kernel, a->baseline,
+                                          a->limit, &err);
+    json_decref(doc);
+    return rc < 0 ? complain(&err) : rc > 0 ? 4 : 0;
+}
+
 static int in_lab(int (*fn)(void *), struct job *j)
 {
     struct pw_err err = PW_ERR_INIT;
@@ -152,9 +179,8 @@ int main(int argc, char **argv)
     case NB_CMD_LIST:
         return in_lab(list_in_lab, &j);
     case NB_CMD_COUNT:
+        return count(&j);
     case NB_CMD_GUEST:
-        fputs("netbench: not in this build yet\n", stderr);
-        return 2;
     case NB_CMD_RUN:
         return in_lab(run_in_lab, &j);
     }

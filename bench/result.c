@@ -237,6 +237,35 @@ static void put_audit(json_t *o, const struct nb_cell *c, unsigned rounds)
         json_object_set_new(o, "lost", json_integer((json_int_t)sum.lost));
 }
 
+/* Nanoseconds of a machine whose clock is its instruction counter: instructions. */
+static void put_count(json_t *o, const struct nb_run *r, const struct nb_cell *c,
+                      const struct nb_cell *base)
+{
+    double own[NB_MAX_ROUNDS], more[NB_MAX_ROUNDS], idle = 0;
+    size_t n = 0, pairs = 0;
+    json_t *amounts = json_array();
+    for (unsigned i = 0; i < r->rounds_done; i++) {
+        const struct nb_sample *s = &c->sample[i], *b = base ? &base->sample[i] : NULL;
+        double amount = nb_work_count_amount(c->work, s);
+        json_array_append_new(amounts, json_real(amount));
+        if (s->ns == 0 || amount <= 0)
+            continue;
+        own[n] = (double)s->ns / amount;
+        idle += (double)s->idle_ns / (double)s->ns;
+        if (b && b->ns && nb_work_count_amount(c->work, b) > 0)
+            more[pairs++] = own[n] / ((double)b->ns / nb_work_count_amount(c->work, b));
+        n++;
+    }
+    json_t *count = json_object();
+    json_object_set_new(count, "cell", json_integer((json_int_t)(c - r->cell)));
+    json_object_set_new(count, "per", json_string(nb_work_count_per(c->work)));
+    json_object_set_new(count, "instructions", est_json(own, n, r->plan->seed));
+    json_object_set_new(count, "ratio", est_json(more, pairs, r->plan->seed));
+    json_object_set_new(count, "amounts", amounts);
+    json_object_set_new(count, "idle", json_real(n ? idle / (double)n : 0));
+    json_object_set_new(o, "count", count);
+}
+
 static json_t *cell_json(const struct nb_run *r, const struct nb_cell *c)
 {
     const struct nb_cell *base = nb_run_baseline(r, c);
@@ -274,6 +303,8 @@ static json_t *cell_json(const struct nb_run *r, const struct nb_cell *c)
     if (n == 0 || c->refused)
         return o;
     json_object_set_new(o, "rate", est_json(rate, n, p->seed));
+    if (p->requests)
+        put_count(o, r, c, base);
     if (pairs) {
         struct nb_est e = nb_bootstrap(ratio, pairs, p->seed);
         json_object_set_new(o, "ratio", est_json(ratio, pairs, p->seed));

@@ -119,6 +119,11 @@ static int measure(struct nb_run *r, struct nb_cell *c, unsigned round, struct n
                          .cc = p->set.cc};
     if (!nb_site_ends(s, c->where, host, &client, &server))
         return pw_err_set(err, -ENOENT, "no such ends");
+    if (p->requests) {
+        nb_work_number(c->work, p->requests, &job.warm_n, &job.run_n);
+        job.mark = true;
+        job.mark_number = round * r->ncells + (unsigned)(c - r->cell);
+    }
     int rc = nb_probe_open(&client, &server, &s->node[0], &s->node[1], &probe, err);
     if (rc < 0)
         return rc;
@@ -159,7 +164,8 @@ static int one_round(struct nb_run *r, unsigned round, struct nb_rng *rng, struc
                     r->cell[at + n].work == r->cell[at].work;
              n++)
             order[n] = at + n;
-        nb_shuffle(rng, order, n);
+        if (!r->plan->requests)
+            nb_shuffle(rng, order, n);
         for (unsigned i = 0; i < n; i++) {
             struct nb_cell *c = &r->cell[order[i]];
             struct pw_err err = PW_ERR_INIT;

@@ -22,6 +22,9 @@ struct nb_plan {
     int cpu_client, cpu_server;
     uint64_t seed;
     bool progress;
+    /* Count instead of timing: a fixed number of requests, in a fixed order, in a machine whose
+     * clock is its instruction counter. 0: measure by time. */
+    uint64_t requests;
 };
 
 enum nb_state { NB_OK, NB_UNAVAILABLE, NB_REFUSED };

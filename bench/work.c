@@ -54,6 +54,29 @@ double nb_work_amount(const struct nb_work *w, const struct nb_sample *s)
     return by_bytes(w) ? (double)s->bytes / 1e9 : (double)s->ops;
 }
 
+void nb_work_number(const struct nb_work *w, uint64_t requests, uint64_t *warm, uint64_t *run)
+{
+    switch (w->kind) {
+    case NB_TCP_STREAM: *run = requests * 8192; break; /* a request costs about as much as 8 KiB */
+    case NB_TCP_CRR: *run = requests / 4; break;
+    case NB_UDP_RATE: *run = requests * 2; break;
+    default: *run = requests; break;
+    }
+    *run = *run ? *run : 1;
+    /* Caches, routes, neighbours and the stream's window have settled after that. */
+    *warm = *run / 5 + 10;
+}
+
+const char *nb_work_count_per(const struct nb_work *w)
+{
+    return by_bytes(w) ? "MB" : w->per;
+}
+
+double nb_work_count_amount(const struct nb_work *w, const struct nb_sample *s)
+{
+    return by_bytes(w) ? (double)s->bytes / 1e6 : (double)s->ops;
+}
+
 bool nb_work_has_latency(const struct nb_work *w)
 {
     return !by_bytes(w) && w->kind != NB_UDP_RATE;

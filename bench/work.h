@@ -23,6 +23,12 @@ const struct nb_work *nb_work_find(const char *name);
 double nb_work_rate(const struct nb_work *w, const struct nb_sample *s);
 /* How many requests, packets or gigabytes the window moved. */
 double nb_work_amount(const struct nb_work *w, const struct nb_sample *s);
+/* Work by number for about `requests` requests' worth of instructions: what to do before the
+ * window and in it, in the unit of the job (requests, datagrams, bytes). */
+void nb_work_number(const struct nb_work *w, uint64_t requests, uint64_t *warm, uint64_t *run);
+/* What a count is given for: "request", "packet", "MB"; and how many of them the sample holds. */
+const char *nb_work_count_per(const struct nb_work *w);
+double nb_work_count_amount(const struct nb_work *w, const struct nb_sample *s);
 /* Whether requests have a latency. */
 bool nb_work_has_latency(const struct nb_work *w);
 /* False and a reason when the program it needs is missing, or it cannot run over IPv6. */
