@@ -2,7 +2,7 @@
 # netbench (everything in bench/ but its main is a library, so that tests can link it) and the
 # other measurements.
 
-BENCH_SRC := $(filter-out bench/netbench.c bench/icount_plugin.c,$(wildcard bench/*.c))
+BENCH_SRC := $(filter-out bench/netbench.c bench/icount_plugin.c bench/pod_cost.c,$(wildcard bench/*.c))
 BENCH_LIB := $(BUILD)/libnetbench.a
 
 $(BENCH_LIB): $(BENCH_SRC:%.c=$(BUILD)/%.o)
@@ -12,6 +12,11 @@ $(BENCH_LIB): $(BENCH_SRC:%.c=$(BUILD)/%.o)
 
 PROGS += $(BUILD)/netbench
 $(BUILD)/netbench: $(BUILD)/bench/netbench.o $(BENCH_LIB) $(LOADER_LIB)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(STATIC) $(ALL_LDFLAGS) -o $@ $< $(BENCH_LIB) $(LOADER_LIB) $(LIBS_JSON) -lpthread -lm
+
+PROGS += $(BUILD)/pod-cost
+$(BUILD)/pod-cost: $(BUILD)/bench/pod_cost.o $(BENCH_LIB) $(LOADER_LIB)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(STATIC) $(ALL_LDFLAGS) -o $@ $< $(BENCH_LIB) $(LOADER_LIB) $(LIBS_JSON) -lpthread -lm
 
@@ -28,3 +33,9 @@ bench: ## measure every way into a pod on this machine; page in build/netbench.h
 	@deploy/deps.sh bench
 	@$(MAKE) --no-print-directory all
 	$(BUILD)/netbench --report $(BUILD)/netbench.html --json $(BUILD)/netbench.json $(BENCH)
+
+.PHONY: bench-pod-cost
+bench-pod-cost: ## time and memory of a pod, beside the reference plugins
+	@deploy/deps.sh bench
+	@$(MAKE) --no-print-directory all
+	$(BUILD)/pod-cost --json $(BUILD)/pod-cost.json $(BENCH)
