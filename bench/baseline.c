@@ -30,10 +30,11 @@ static json_t *result_of(const json_t *doc, const struct row *row)
 {
     json_t *r;
     size_t i;
-    json_array_foreach(json_object_get(doc, "results"), i, r) if (
-        strcmp(nb_str(r, "where"), row->where) == 0 &&
-        strcmp(nb_str(r, "workload"), row->work) == 0 &&
-        strcmp(nb_str(r, "path"), row->path) == 0) return r;
+    json_array_foreach (json_object_get(doc, "results"), i, r)
+        if (strcmp(nb_str(r, "where"), row->where) == 0 &&
+            strcmp(nb_str(r, "workload"), row->work) == 0 &&
+            strcmp(nb_str(r, "path"), row->path) == 0)
+            return r;
     return NULL;
 }
 
@@ -49,8 +50,9 @@ static bool path_wanted(const json_t *doc, const char *path)
 {
     json_t *p;
     size_t i;
-    json_array_foreach(json_object_get(doc, "paths"), i, p) if (strcmp(nb_str(p, "name"), path) ==
-                                                                0) return true;
+    json_array_foreach (json_object_get(doc, "paths"), i, p)
+        if (strcmp(nb_str(p, "name"), path) == 0)
+            return true;
     return false;
 }
 
@@ -90,8 +92,9 @@ int nb_count_compare(FILE *f, const json_t *doc, const char *kernel, const char 
             fprintf(f, "FAIL %s %s %s: %.4f of the host, was %.4f: %+.2f %% (limit %.2g %%)\n",
                     row.where, row.work, row.path, now, row.ratio, rise, limit);
         } else if (rise < -limit) {
-            fprintf(f, "better %s %s %s: %.4f of the host, was %.4f: %+.2f %%; take it with --update\n",
-                    row.where, row.work, row.path, now, row.ratio, rise);
+            fprintf(
+                f, "better %s %s %s: %.4f of the host, was %.4f: %+.2f %%; take it with --update\n",
+                row.where, row.work, row.path, now, row.ratio, rise);
         }
     }
     if (judged == 0)
@@ -105,8 +108,7 @@ static void write_rows(FILE *f, const json_t *doc, const char *kernel)
 {
     json_t *r;
     size_t i;
-    json_array_foreach(json_object_get(doc, "results"), i, r)
-    {
+    json_array_foreach (json_object_get(doc, "results"), i, r) {
         const json_t *c = json_object_get(r, "count");
         if (c && json_object_get(r, "rate"))
             fprintf(f, "%-7s %-12s %-16s %-20s %10.0f %7.4f\n", kernel, nb_str(r, "where"),
@@ -134,7 +136,8 @@ int nb_count_update(const json_t *doc, const char *kernel, const char *baseline,
     }
     if (!in)
         fputs("# SPDX-License-Identifier: Apache-2.0\n"
-              "# Instructions of the guest: kernel, place, workload, path, per request (packet, MB),\n"
+              "# Instructions of the guest: kernel, place, workload, path, per request (packet, "
+              "MB),\n"
               "# ratio to the host. Written by: netbench count --baseline FILE --update\n",
               out);
     write_rows(out, doc, kernel);

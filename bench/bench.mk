@@ -39,3 +39,9 @@ bench-pod-cost: ## time and memory of a pod, beside the reference plugins
 	@deploy/deps.sh bench
 	@$(MAKE) --no-print-directory all
 	$(BUILD)/pod-cost --json $(BUILD)/pod-cost.json $(BENCH)
+
+.PHONY: bench-bpf
+bench-bpf: ## size of the BPF programs against their budget, and time of a packet
+	@deploy/deps.sh build
+	@$(MAKE) --no-print-directory all $(BUILD)/tests/bpf/budget
+	tests/lib/node.sh $(BUILD)/tests/bpf/budget bench/bpf-budget.txt

@@ -10,7 +10,7 @@
 #include "bench/symbols.h"
 #include "loader/base/cleanup.h"
 
-#define TOP 25       /* functions of a breakdown */
+#define TOP 25 /* functions of a breakdown */
 
 /* ---- the machine ---- */
 
@@ -122,10 +122,11 @@ static json_t *host_of(const json_t *doc, const json_t *r)
 {
     json_t *o;
     size_t i;
-    json_array_foreach(json_object_get(doc, "results"), i, o) if (
-        strcmp(nb_str(o, "path"), "host") == 0 &&
-        strcmp(nb_str(o, "where"), nb_str(r, "where")) == 0 &&
-        strcmp(nb_str(o, "workload"), nb_str(r, "workload")) == 0) return o;
+    json_array_foreach (json_object_get(doc, "results"), i, o)
+        if (strcmp(nb_str(o, "path"), "host") == 0 &&
+            strcmp(nb_str(o, "where"), nb_str(r, "where")) == 0 &&
+            strcmp(nb_str(o, "workload"), nb_str(r, "workload")) == 0)
+            return o;
     return NULL;
 }
 
@@ -201,8 +202,7 @@ static int add_functions(json_t *doc, json_t *r, const struct nb_windows *w, str
                                           rest_host, "path", rest_path));
     json_object_set_new(json_object_get(r, "count"), "functions", list);
     /* The plugin counts what is executed; the guest's clock also runs while it is idle. */
-    json_object_set_new(json_object_get(r, "count"), "executed",
-                        json_real((double)p->total / np));
+    json_object_set_new(json_object_get(r, "count"), "executed", json_real((double)p->total / np));
     return 0;
 }
 
@@ -215,8 +215,7 @@ int nb_count_functions(json_t *doc, const char *windows, const char *kallsyms, s
     int rc = nb_symbols_load(kallsyms, &s, err);
     if (rc == 0)
         rc = nb_windows_load(windows, &s, &w, err);
-    json_array_foreach(json_object_get(doc, "results"), i, r)
-    {
+    json_array_foreach (json_object_get(doc, "results"), i, r) {
         if (rc == 0)
             rc = add_functions(doc, r, &w, err);
     }
@@ -235,7 +234,7 @@ static void breakdown(FILE *f, const json_t *r)
     fprintf(f, "\n    where %s differs from the host, instructions per %s\n", nb_str(r, "path"),
             nb_str(count, "per"));
     fprintf(f, "    %10s %10s %10s  function\n", "host", "path", "more");
-    json_array_foreach(json_object_get(count, "functions"), i, fn)
+    json_array_foreach (json_object_get(count, "functions"), i, fn)
         fprintf(f, "    %10.1f %10.1f %+10.1f  %s\n", nb_num(fn, "host"), nb_num(fn, "path"),
                 nb_num(fn, "path") - nb_num(fn, "host"), nb_str(fn, "function"));
     fputc('\n', f);
@@ -248,8 +247,7 @@ void nb_count_table(FILE *f, const json_t *doc)
     const char *where = "", *work = "";
     fprintf(f, "guest kernel %s, %.0f rounds, instructions counted by the emulator\n",
             nb_str(json_object_get(doc, "machine"), "kernel"), nb_num(doc, "rounds_done"));
-    json_array_foreach(json_object_get(doc, "results"), i, r)
-    {
+    json_array_foreach (json_object_get(doc, "results"), i, r) {
         const json_t *c = json_object_get(r, "count"), *e = json_object_get(c, "instructions");
         const json_t *ratio = json_object_get(c, "ratio");
         if (strcmp(where, nb_str(r, "where")) != 0 || strcmp(work, nb_str(r, "workload")) != 0) {
@@ -269,7 +267,7 @@ void nb_count_table(FILE *f, const json_t *doc)
                 nb_num(c, "idle") > 0.005 ? "  idle in between: counts include waiting" : "");
         breakdown(f, r);
     }
-    json_array_foreach(json_object_get(doc, "paths"), i, p) if (
-        strcmp(nb_str(p, "state"), "measured") != 0)
-        fprintf(f, "  %-20s %s: %s\n", nb_str(p, "name"), nb_str(p, "state"), nb_str(p, "why"));
+    json_array_foreach (json_object_get(doc, "paths"), i, p)
+        if (strcmp(nb_str(p, "state"), "measured") != 0)
+            fprintf(f, "  %-20s %s: %s\n", nb_str(p, "name"), nb_str(p, "state"), nb_str(p, "why"));
 }

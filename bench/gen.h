@@ -44,8 +44,8 @@ struct nb_job {
     /* Congestion control, set on each socket: some kernels refuse most of them as the default of a
      * namespace. NULL: the kernel's default. */
     const char *cc;
-    bool mark;                  /* execute the marker instructions around the window */
-    unsigned mark_number;       /* of the window, below 2^NB_MARK_BITS */
+    bool mark;            /* execute the marker instructions around the window */
+    unsigned mark_number; /* of the window, below 2^NB_MARK_BITS */
 };
 
 /* What one measured window says. All figures belong to the window but the audit's. */

@@ -88,7 +88,8 @@ static void on_mark(unsigned vcpu, void *userdata)
                 fprintf(out, "%" PRIx64 " %" PRIu64 "\n", b->addr, b->hits * b->insns);
         fflush(out);
         return;
-    default: return;
+    default:
+        return;
     }
 }
 

@@ -42,13 +42,16 @@ static struct kind kinds[] = {
      "{\"cniVersion\":\"1.0.0\",\"name\":\"cost\",\"type\":\"ptp\"," REFERENCE_IPAM, "", false},
     {"bridge", "bridge + host-local",
      "{\"cniVersion\":\"1.0.0\",\"name\":\"cost\",\"type\":\"bridge\",\"bridge\":\"cni0\","
-     "\"isGateway\":true," REFERENCE_IPAM, "", false},
+     "\"isGateway\":true," REFERENCE_IPAM,
+     "", false},
     {"podwire-veth", "podwire, veth",
-     "{\"cniVersion\":\"1.1.0\",\"name\":\"cost\",\"type\":\"podwire\",\"device\":\"veth\","
-     OWN_IPAM, "", true},
+     "{\"cniVersion\":\"1.1.0\",\"name\":\"cost\",\"type\":\"podwire\",\"device\":"
+     "\"veth\"," OWN_IPAM,
+     "", true},
     {"podwire-netkit", "podwire, netkit",
-     "{\"cniVersion\":\"1.1.0\",\"name\":\"cost\",\"type\":\"podwire\",\"device\":\"netkit\","
-     OWN_IPAM, "", true},
+     "{\"cniVersion\":\"1.1.0\",\"name\":\"cost\",\"type\":\"podwire\",\"device\":"
+     "\"netkit\"," OWN_IPAM,
+     "", true},
 };
 
 /* A plugin's node, with the pods that fill it. */
@@ -226,8 +229,8 @@ static void parallel(struct plant *p, struct shared *mem, struct series *s)
 /* What the kernel holds for itself, KiB: slabs, per-CPU areas, vmalloc, page tables and stacks. */
 static double kernel_kib(void)
 {
-    static const char *const want[] = {"Slab:", "Percpu:", "VmallocUsed:", "PageTables:",
-                                       "KernelStack:"};
+    static const char *const want[] = {
+        "Slab:", "Percpu:", "VmallocUsed:", "PageTables:", "KernelStack:"};
     char line[128];
     double sum = 0;
     pw_file *f = fopen("/proc/meminfo", "re");
@@ -309,8 +312,7 @@ static void start_plants(void)
         if (p->kind->ours)
             snprintf(p->kind->plugin, sizeof(p->kind->plugin), "%s", opt.podwire);
         else
-            snprintf(p->kind->plugin, sizeof(p->kind->plugin), "%s/%s", opt.cni_dir,
-                     p->kind->name);
+            snprintf(p->kind->plugin, sizeof(p->kind->plugin), "%s/%s", opt.cni_dir, p->kind->name);
         if (!nb_have(p->kind->plugin)) {
             pw_err_set(&err, -ENOENT, "no plugin %.300s", p->kind->plugin);
             give_up(p, "start", &err);
@@ -350,18 +352,16 @@ static void print(const json_t *doc)
            nb_str(json_object_get(doc, "machine"), "cpu"));
     for (int v = 0; v < 2; v++) {
         printf("\n%-22s", title[v]);
-        json_array_foreach(json_object_get(doc, "situations"), k, s)
+        json_array_foreach (json_object_get(doc, "situations"), k, s)
             printf("  %17s", json_string_value(s));
         putchar('\n');
-        json_array_foreach(json_object_get(doc, "results"), i, r)
-        {
+        json_array_foreach (json_object_get(doc, "results"), i, r) {
             printf("  %-20s", nb_str(r, "plugin"));
-            json_array_foreach(json_object_get(doc, "situations"), k, s)
-            {
+            json_array_foreach (json_object_get(doc, "situations"), k, s) {
                 char text[40] = "-";
                 key = json_string_value(s);
-                const json_t *q = json_object_get(json_object_get(json_object_get(r, "times"), key),
-                                                  verb[v]);
+                const json_t *q =
+                    json_object_get(json_object_get(json_object_get(r, "times"), key), verb[v]);
                 if (q)
                     snprintf(text, sizeof(text), "%.2f / %.2f", nb_num(q, "p50"), nb_num(q, "p99"));
                 printf("  %17s", text);
@@ -371,11 +371,12 @@ static void print(const json_t *doc)
     }
     printf("\n%-22s  %s\n", "kernel memory a pod",
            "KiB beyond its empty namespace (from 50 pods on)");
-    json_array_foreach(json_object_get(doc, "results"), i, r)
+    json_array_foreach (json_object_get(doc, "results"), i, r)
         if (json_object_get(r, "kernel_kib_per_pod"))
             printf("  %-20s  %.1f\n", nb_str(r, "plugin"), nb_num(r, "kernel_kib_per_pod"));
-    json_array_foreach(json_object_get(doc, "results"), i, r) if (nb_str(r, "failure")[0])
-        printf("\n%s: %s\n", nb_str(r, "plugin"), nb_str(r, "failure"));
+    json_array_foreach (json_object_get(doc, "results"), i, r)
+        if (nb_str(r, "failure")[0])
+            printf("\n%s: %s\n", nb_str(r, "plugin"), nb_str(r, "failure"));
 }
 
 static int run(void *arg)
@@ -391,8 +392,8 @@ static int run(void *arg)
         json_object_set_new(one[i], "times", into[i]);
         json_array_append_new(results, one[i]);
     }
-    void *mem = mmap(NULL, sizeof(struct shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
-                     -1, 0);
+    void *mem = mmap(NULL, sizeof(struct shared), PROT_READ | PROT_WRITE,
+                     MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (mem == MAP_FAILED)
         return 1;
     /* A node's first pod: modules, bridges, and our own programs are loaded then, once. */
@@ -408,7 +409,8 @@ static int run(void *arg)
         /* "At 1": the pod that is measured is the first on its node. */
         for (unsigned i = 0; i < nplants; i++) {
             unsigned had = plants[i].pods;
-            double kib = plants[i].out || opt.levels[l] < 2 ? 0 : fill(&plants[i], opt.levels[l] - 1);
+            double kib =
+                plants[i].out || opt.levels[l] < 2 ? 0 : fill(&plants[i], opt.levels[l] - 1);
             /* The rest of the machine moves too: a few pods do not stand out of that. */
             if (plants[i].pods - had >= 50)
                 json_object_set_new(one[i], "kernel_kib_per_pod", json_real(kib));
@@ -447,7 +449,8 @@ static int run(void *arg)
 static const char help[] =
     "pod-cost: time and memory of a pod's ADD and DEL, podwire beside the reference plugins\n"
     "\n"
-    "usage: pod-cost [--rounds N] [--parallel N] [--levels 1,100,1000] [--plugins ptp,podwire-veth]\n"
+    "usage: pod-cost [--rounds N] [--parallel N] [--levels 1,100,1000] [--plugins "
+    "ptp,podwire-veth]\n"
     "                [--json FILE] [--cni-dir DIR] [--podwire FILE]\n"
     "\n"
     "  --rounds N     ADD and DEL of each plugin in each situation (50)\n"
@@ -474,16 +477,19 @@ static int parse_levels(const char *text, struct pw_err *err)
 int main(int argc, char **argv)
 {
     static const struct option options[] = {
-        {"rounds", 1, NULL, 'r'}, {"parallel", 1, NULL, 'p'}, {"levels", 1, NULL, 'l'},
-        {"plugins", 1, NULL, 'o'}, {"json", 1, NULL, 'j'},    {"cni-dir", 1, NULL, 'c'},
-        {"podwire", 1, NULL, 'w'}, {"help", 0, NULL, 'h'},    {NULL, 0, NULL, 0},
+        {"rounds", 1, NULL, 'r'},  {"parallel", 1, NULL, 'p'}, {"levels", 1, NULL, 'l'},
+        {"plugins", 1, NULL, 'o'}, {"json", 1, NULL, 'j'},     {"cni-dir", 1, NULL, 'c'},
+        {"podwire", 1, NULL, 'w'}, {"help", 0, NULL, 'h'},     {NULL, 0, NULL, 0},
     };
     struct pw_err err = PW_ERR_INIT;
     struct nb_args defaults;
     char *none[] = {argv[0], NULL};
     uint64_t v = 0;
     int c, rc = nb_args_parse(1, none, &defaults, &err);
-    opt = (struct options){.rounds = 50, .parallel = 100, .levels = {1, 100, 1000}, .nlevels = 3,
+    opt = (struct options){.rounds = 50,
+                           .parallel = 100,
+                           .levels = {1, 100, 1000},
+                           .nlevels = 3,
                            .cni_dir = defaults.plan.set.cni_dir,
                            .podwire = defaults.plan.set.podwire};
     optind = 1;
@@ -497,13 +503,26 @@ int main(int argc, char **argv)
             rc = nb_parse_u64("--parallel", optarg, 0, 1000, &v, &err);
             opt.parallel = (unsigned)v;
             break;
-        case 'l': rc = parse_levels(optarg, &err); break;
-        case 'o': opt.only = optarg; break;
-        case 'j': opt.json = optarg; break;
-        case 'c': opt.cni_dir = optarg; break;
-        case 'w': opt.podwire = optarg; break;
-        case 'h': fputs(help, stdout); return 0;
-        default: return 2;
+        case 'l':
+            rc = parse_levels(optarg, &err);
+            break;
+        case 'o':
+            opt.only = optarg;
+            break;
+        case 'j':
+            opt.json = optarg;
+            break;
+        case 'c':
+            opt.cni_dir = optarg;
+            break;
+        case 'w':
+            opt.podwire = optarg;
+            break;
+        case 'h':
+            fputs(help, stdout);
+            return 0;
+        default:
+            return 2;
         }
     }
     if (rc == 0 && optind < argc)

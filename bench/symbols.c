@@ -63,8 +63,8 @@ int nb_symbols_load(const char *path, struct nb_symbols *out, struct pw_err *err
     if (!f)
         return pw_err_errno(err, -errno, "open %s", path);
     while (fgets(line, sizeof(line), f)) {
-        if (sscanf(line, "%" SCNx64 " %c %255s", &addr, &type, name) != 3 || !strchr("tTwW", type) ||
-            addr < USER_END)
+        if (sscanf(line, "%" SCNx64 " %c %255s", &addr, &type, name) != 3 ||
+            !strchr("tTwW", type) || addr < USER_END)
             continue;
         if (add_symbol(&s, &room, addr, name) < 0)
             return pw_err_set(err, -ENOMEM, "out of memory");

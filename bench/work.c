@@ -57,10 +57,18 @@ double nb_work_amount(const struct nb_work *w, const struct nb_sample *s)
 void nb_work_number(const struct nb_work *w, uint64_t requests, uint64_t *warm, uint64_t *run)
 {
     switch (w->kind) {
-    case NB_TCP_STREAM: *run = requests * 8192; break; /* a request costs about as much as 8 KiB */
-    case NB_TCP_CRR: *run = requests / 4; break;
-    case NB_UDP_RATE: *run = requests * 2; break;
-    default: *run = requests; break;
+    case NB_TCP_STREAM:
+        *run = requests * 8192;
+        break; /* a request costs about as much as 8 KiB */
+    case NB_TCP_CRR:
+        *run = requests / 4;
+        break;
+    case NB_UDP_RATE:
+        *run = requests * 2;
+        break;
+    default:
+        *run = requests;
+        break;
     }
     *run = *run ? *run : 1;
     /* Caches, routes, neighbours and the stream's window have settled after that. */
