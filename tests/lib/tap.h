@@ -107,8 +107,8 @@ __attribute__((unused)) static void tap_hex(const char *what, const void *data, 
     ({                                                                                             \
         const void *tap_got_ = (got), *tap_want_ = (want);                                         \
         size_t tap_n_ = (n);                                                                       \
-        bool tap_ok_ = tap_check(memcmp(tap_got_, tap_want_, tap_n_) == 0, __FILE__, __LINE__,     \
-                                 __VA_ARGS__);                                                     \
+        bool tap_ok_ =                                                                             \
+            tap_check(memcmp(tap_got_, tap_want_, tap_n_) == 0, __FILE__, __LINE__, __VA_ARGS__);  \
         if (!tap_ok_) {                                                                            \
             tap_hex("got ", tap_got_, tap_n_);                                                     \
             tap_hex("want", tap_want_, tap_n_);                                                    \

@@ -1,0 +1,67 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# pw-test: timeout=900
+# clang and clang-tidy over every C file, with make's own flags; a file that passed is not looked at
+# again until it, a header of it or the rules change.
+. "$(dirname "$0")/../lib/tap.sh"
+. "$TOP/tests/lint/lint.sh"
+need clang-tidy-19 jq
+
+db=$TMP/compile_commands.json
+make -s BUILD="$BUILD" COMPDB="$db" compdb
+version="$(clang-tidy-19 --version | grep version) $(sha256sum <.clang-tidy)"
+
+tidy() { # FILE: nothing and success, or what is wrong
+    local file=$1 command text
+    command=$(jq -r --arg f "$file" '.[] | select(.file == $f) | .command' "$db")
+    # The text with its comments (they may silence a check), its flags and the checks.
+    text=$(eval "clang-19 ${command#* } -E -C -o -" 2>&1) || { echo "$text" | tail; return 1; }
+    cached tidy "$version $command $text" \
+        sh -c "clang-tidy-19 -p '$TMP' --quiet '$file' 2>/dev/null | grep -v '^$' && exit 1 || exit 0"
+}
+export -f tidy cached
+export db version cache_dir TMP
+
+mapfile -t files < <(jq -r '.[].file' "$db")
+ok "compile commands of ${#files[@]} files" test "${#files[@]}" -gt 0
+find_all() { printf '%s\n' "$@" | xargs -P "$(nproc)" -I{} bash -c 'tidy {}'; }
+ok "clang-tidy finds nothing" find_all "${files[@]}"
+
+# A sample for each family of checks that we rely on.
+sample() { # NAME CHECK, C text on standard input
+    cat >"$TMP/sample.c"
+    like "bites: $1" "$(clang-tidy-19 --config-file=.clang-tidy --quiet "$TMP/sample.c" -- -std=gnu11 \
+        -D_GNU_SOURCE -Wall -Wextra 2>/dev/null || true)" "$2"
+}
+sample "use after free" clang-analyzer-unix.Malloc <<'C'
+#include <stdlib.h>
+int f(void)
+{
+    int *p = malloc(4);
+    if (!p)
+        return 0;
+    free(p);
+    return *p;
+}
+C
+sample "missing close-on-exec" android-cloexec-open <<'C'
+#include <fcntl.h>
+int f(void)
+{
+    return open("/", O_RDONLY);
+}
+C
+sample "size of a pointer" bugprone-sizeof-expression <<'C'
+#include <string.h>
+void f(char *p)
+{
+    char **q = &p;
+    memset(q, 0, sizeof(q));
+}
+C
+sample "a warning of clang" clang-diagnostic-unused-variable <<'C'
+void f(void)
+{
+    int x;
+}
+C
