@@ -10,12 +10,12 @@ build_pkgs=(make gcc libc6-dev clang-19 llvm-19 bpftool libbpf-dev libelf-dev zl
     libjansson-dev linux-libc-dev pkg-config ca-certificates)
 check_pkgs=(mount clang-format-19 clang-tidy-19 libclang-rt-19-dev cppcheck shellcheck iproute2 nftables
     iptables jq procps util-linux containernetworking-plugins curl protobuf-compiler
-    iputils-ping xz-utils)
+    iputils-ping xz-utils zstd qemu-system-x86 mmdebstrap e2fsprogs kmod cpio busybox-static file)
 demo_pkgs=(mount iproute2 nftables iptables jq procps util-linux iputils-ping iperf3
     containernetworking-plugins)
 bench_pkgs=(iperf3 sockperf)
 # Packages that Debian 12 must take from its backports.
-backports=" bpftool libbpf-dev libelf-dev linux-libc-dev "
+backports=" bpftool libbpf-dev libelf-dev linux-libc-dev qemu-system-x86 "
 
 want=()
 for step in "$@"; do
@@ -44,6 +44,7 @@ new_enough() { # the version of Debian 12 itself is too old for these
     bpftool) dpkg --compare-versions "$(dpkg-query -W -f='${Version}' "$1")" ge 7.4 ;;
     libbpf-dev) dpkg --compare-versions "$(dpkg-query -W -f='${Version}' "$1")" ge 1:1.3 ;;
     libelf-dev) dpkg --compare-versions "$(dpkg-query -W -f='${Version}' "$1")" ge 0.190 ;;
+    qemu-system-x86) dpkg --compare-versions "$(dpkg-query -W -f='${Version}' "$1")" ge 1:10 ;;
     linux-libc-dev) dpkg --compare-versions "$(dpkg-query -W -f='${Version}' "$1")" ge 6.12 ;;
     esac
 }

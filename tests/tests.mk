@@ -45,6 +45,9 @@ $(BUILD)/tests/%.skel.h: $(BUILD)/tests/%.bpf.o
 
 $(patsubst %.c,$(BUILD)/%.o,$(filter-out %.bpf.c,$(wildcard tests/*/*.c))): | $(TEST_SKEL)
 
+# Kept: objects that only a skeleton is made from.
+.SECONDARY: $(TEST_BPF:%.bpf.c=$(BUILD)/%.bpf.o)
+
 include $(wildcard tests/*/*.mk)
 
 .PHONY: tests check check-deps

@@ -43,7 +43,7 @@ vm_image() { # IMAGE FOLDER: a read-only ext4 of just the size that is needed
     kb=$(du -sk --apparent-size "$2" | cut -f1)
     rm -f "$1"
     mke2fs -q -t ext4 -O ^has_journal,^metadata_csum -m 0 -N "$(($(find "$2" | wc -l) + 1000))" \
-        -E root_owner=0:0,lazy_itable_init=0 -d "$2" "$1" "$((kb + kb / 4 + 16384))k"
+        -E root_owner=0:0,lazy_itable_init=0 -d "$2" "$1" "$((kb + kb / 4 + 16384))k" >/dev/null
 }
 
 vm_kernel() {

@@ -1,0 +1,34 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# pw-test: serial
+# pw-test: timeout=3600
+# The tests of the datapath once more on Debian's kernels, an older and the newest one: there, and
+# only there, netkit is to be had. Results are those of tests/run in the guest, named by kernel.
+# Which: all files that say `pw-test: vm`. PODWIRE_KERNELS="6.12 newest FILE..." chooses.
+. "$(dirname "$0")/../lib/tap.sh"
+cd "$TOP" || exit 1
+need qemu-system-x86_64
+
+mapfile -t files < <(grep -lE 'pw-test:.*\bvm\b' tests/*/t_* | grep -v '^tests/vm/' | LC_ALL=C sort)
+for kernel in ${PODWIRE_KERNELS:-6.12 newest}; do
+    rc=0
+    TEST_SLOW=6 VM_ENV=TEST_SLOW tests/vm/run --kernel "$kernel" --timeout 1700 -- \
+        tests/run -j2 --tap "${files[@]}" >"$TMP/$kernel.log" 2>"$TMP/$kernel.err" || rc=$?
+    told=0
+    while IFS= read -r line; do
+        case $line in
+        "ok "* | "not ok "*)
+            told=$((told + 1)) name=${line#*- }
+            if [[ $name == *"# SKIP"* ]]; then
+                skip "${name##*# SKIP }" "$kernel: ${name%% # SKIP*}"
+            else
+                held=0; [[ $line == ok* ]] || held=1; tap_result $held "$kernel: $name"
+            fi ;;
+        '# '*) echo "$line" ;;
+        esac
+    done <"$TMP/$kernel.log"
+    # A guest that died half way has told of some tests only; its exit code tells the rest.
+    held=0; [ "$told" -gt 0 ] && [ $rc -le 1 ] || held=1
+    tap_result $held "$kernel: ${#files[@]} files run in the guest"
+    [ $rc -le 1 ] || sed 's/^/# /' "$TMP/$kernel.err"
+done
