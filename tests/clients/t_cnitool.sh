@@ -57,6 +57,13 @@ try_version() { # FOLDER SPEC-VERSION TOOL-VERSION
     CAP_ARGS=$first ok "$v: DEL of the first pod" tool "$t" del first
 }
 
+if [ "$UNDER_TEST" = podwire ]; then
+    # The list that we ship, as it is.
+    example() { NETCONFPATH=$TOP/deploy CNI_IFNAME=eth0 "$OLD/bin/cnitool" "$1" pods /run/netns/a; }
+    ok "the example conflist: ADD" example add
+    ok "the example conflist: CHECK" example check
+    ok "the example conflist: DEL" example del
+fi
 try_version "$OLD" 0.4.0 1.1
 try_version "$OLD" 1.0.0 1.1
 if [ -z "$NEW" ]; then
