@@ -10,6 +10,7 @@
 #include "bpf/lib/resolve.h"
 #include "bpf/lib/decide.h"
 #include "bpf/lib/deliver.h"
+#include "bpf/lib/fast.h"
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 

@@ -86,20 +86,21 @@ static __noinline int pw_ct_ask4(struct __sk_buff *skb, __be32 saddr, __be32 dad
     return 0;
 }
 
-/* Addresses are those of the IPv6 header at offset `off` of the packet. */
-static __noinline int pw_ct_ask6(struct __sk_buff *skb, __u32 off, __be32 ports, __u8 proto)
+/* `addrs` is source and destination, one after the other, in the packet or on the stack. */
+static __noinline int pw_ct_ask6(struct __sk_buff *skb, const struct in6_addr *addrs, __be32 ports,
+                                 __u8 proto)
 {
     if (!bpf_ksym_exists(bpf_skb_ct_lookup) || !bpf_ksym_exists(bpf_ct_release))
         return PW_CT_UNAVAILABLE;
 
     struct bpf_sock_tuple t;
-    if (bpf_skb_load_bytes(skb, off + offsetof(struct ipv6hdr, saddr), t.ipv6.saddr, 32) < 0)
-        return PW_CT_UNKNOWN;
+    __builtin_memcpy(t.ipv6.saddr, &addrs[0], 16);
+    __builtin_memcpy(t.ipv6.daddr, &addrs[1], 16);
     __builtin_memcpy(&t.ipv6.sport, &ports, 4);
     PW_CT_JUDGE(pw_ct_one(skb, &t, sizeof(t.ipv6), proto));
 
-    bpf_skb_load_bytes(skb, off + offsetof(struct ipv6hdr, daddr), t.ipv6.saddr, 16);
-    bpf_skb_load_bytes(skb, off + offsetof(struct ipv6hdr, saddr), t.ipv6.daddr, 16);
+    __builtin_memcpy(t.ipv6.saddr, &addrs[1], 16);
+    __builtin_memcpy(t.ipv6.daddr, &addrs[0], 16);
     ports = ports << 16 | ports >> 16;
     __builtin_memcpy(&t.ipv6.sport, &ports, 4);
     PW_CT_JUDGE(pw_ct_one(skb, &t, sizeof(t.ipv6), proto));

@@ -39,13 +39,13 @@ static __noinline int pw_gso_fits(struct __sk_buff *skb, __u32 l4, __u8 proto, _
     return size + l3_bytes <= mtu;
 }
 
-/* What is not plain TCP or UDP, before step 5: 0 when it belongs to the fast path. `*marked` when
- * the reason holds for a flow that conntrack does not see. */
+/*
+ * Steps 3 and 4 for what is not plain TCP or UDP: 0 when it belongs to the fast path, negative when
+ * conntrack is still to be asked, else why the stack has it, unmarked.
+ */
 static __always_inline int pw_judge_odd(struct __sk_buff *skb, union pw_meta m, bool v6,
                                         struct pw_path *p, enum pw_hook hook)
 {
-    bool ask = pw_conf.flags & PW_CONF_ASK_CT;
-
     if (m.flags & PW_P_ICMP_ERROR) {
         if (hook != PW_HOOK_UPLINK && !v6 && (__u8)m.ports == ICMP_REDIRECT)
             return PW_RA_FROM_POD;
@@ -56,54 +56,28 @@ static __always_inline int pw_judge_odd(struct __sk_buff *skb, union pw_meta m, 
         return p->reason;
     if (m.flags & PW_P_OTHER)
         return PW_PROTOCOL;
-    if (!ask)
+    if (!(pw_conf.flags & PW_CONF_ASK_CT))
         return 0;
     if (m.flags & PW_P_LATER)
         return PW_FRAGMENT;
     if (m.flags & PW_P_ICMP)
         return PW_CT_UNKNOWN;
-    return -1; /* TCP or UDP: ask */
+    return -1;
 }
 
 /*
- * Steps 3 to 5, the path being known: 0 for the fast path. The order is what keeps conntrack whole:
- * first whatever makes the flow the stack's, unmarked; then, for flows of the fast path, what makes
- * this packet the stack's, marked.
+ * Step 5: the flow belongs to the fast path; what sends this packet to the stack all the same, and
+ * marked. 0 when nothing does.
  */
-static __always_inline int pw_judge(struct __sk_buff *skb, enum pw_hook hook, bool v6,
-                                    union pw_meta m, struct pw_path *p, __u32 l3_len, __u8 ttl,
-                                    bool *marked)
+static __always_inline int pw_judge_packet(struct __sk_buff *skb, union pw_meta m, bool v6,
+                                           const struct pw_path *p, __u32 l3_len, __u8 ttl)
 {
-    __u32 conf = pw_conf.flags;
-    int reason = 0;
-
-    *marked = false;
-    if (unlikely(m.flags))
-        reason = pw_judge_odd(skb, m, v6, p, hook);
-    else if (unlikely(p->reason))
-        return p->reason;
-    else if (conf & PW_CONF_ASK_CT)
-        reason = -1;
-    if (reason > 0)
-        return reason;
-    if (reason < 0) {
-        if (v6) {
-            reason = pw_ct_ask6(skb, PW_ETH, m.ports, m.proto);
-        } else {
-            struct iphdr ip;
-            if (bpf_skb_load_bytes(skb, PW_ETH, &ip, sizeof(ip)) < 0)
-                return PW_MALFORMED;
-            reason = pw_ct_ask4(skb, ip.saddr, ip.daddr, m.ports, m.proto);
-        }
-        if (reason)
-            return reason;
-    }
-
-    *marked = true;
-    if (unlikely(!(conf & PW_CONF_REDIRECT)))
+    if (unlikely(!(pw_conf.flags & PW_CONF_REDIRECT)))
         return PW_REDIRECT_OFF;
-    if (unlikely(m.flags & (PW_P_FRAGMENT | PW_P_OPTIONS)))
-        return m.flags & PW_P_FRAGMENT ? PW_FRAGMENT : PW_IP_OPTIONS;
+    if (m.flags & PW_P_FRAGMENT)
+        return PW_FRAGMENT;
+    if (m.flags & PW_P_OPTIONS)
+        return PW_IP_OPTIONS;
     if (unlikely(ttl <= 1))
         return PW_TTL;
     if (unlikely(l3_len > p->mtu) &&
@@ -113,52 +87,53 @@ static __always_inline int pw_judge(struct __sk_buff *skb, enum pw_hook hook, bo
     return 0;
 }
 
+/* A packet of any kind whose path is known (its address and protocol headers are at `data`). */
+static __always_inline void pw_judge(struct __sk_buff *skb, enum pw_hook hook, bool v6,
+                                     union pw_meta m, void *data, __u32 l3_len,
+                                     struct pw_verdict *v)
+{
+    struct pw_path *p = v->path;
+    struct iphdr *ip4 = data + PW_ETH;
+    struct ipv6hdr *ip6 = data + PW_ETH;
+    __u8 ttl = v6 ? ip6->hop_limit : ip4->ttl;
+    int reason = -1;
+
+    if (hook != PW_HOOK_UPLINK && m.proto == IPPROTO_UDP && !(m.flags & PW_P_LATER) &&
+        m.ports == (v6 ? PW_DHCP6_SERVER : PW_DHCP4_SERVER))
+        reason = PW_DHCP_SERVER;
+    else if (skb->pkt_type != PACKET_HOST)
+        reason = PW_NOT_FOR_US;
+    else if (m.flags)
+        reason = pw_judge_odd(skb, m, v6, p, hook);
+    else if (p->reason)
+        reason = p->reason;
+    else if (!(pw_conf.flags & PW_CONF_ASK_CT))
+        reason = 0;
+    if (reason < 0)
+        reason = v6 ? pw_ct_ask6(skb, &ip6->saddr, m.ports, m.proto)
+                    : pw_ct_ask4(skb, ip4->saddr, ip4->daddr, m.ports, m.proto);
+    if (reason == 0) {
+        reason = pw_judge_packet(skb, m, v6, p, l3_len, ttl);
+        v->marked = true;
+    }
+    v->reason = reason;
+}
+
 static __always_inline void pw_decide4(struct __sk_buff *skb, enum pw_hook hook,
                                        struct pw_verdict *v)
 {
-    void *data = pw_data(skb), *end = pw_data_end(skb);
+    union pw_meta m = {.all = pw_parse4_odd(skb)};
+    void *data = pw_data(skb);
     struct iphdr *ip = data + PW_ETH;
-    struct udphdr *udp = (void *)(ip + 1);
-    __u32 l3_len = skb->len - PW_ETH;
-    union pw_meta m = {.l4 = PW_L4_V4};
 
-    bool plain = false;
-    if (likely((void *)(udp + 1) <= end && *(__u8 *)ip == 0x45 &&
-               !(ip->frag_off & bpf_htons(PW_IP_FRAGMENT)) && pw_sum4_right(ip))) {
-        __u32 tot = bpf_ntohs(ip->tot_len);
-        m.proto = ip->protocol;
-        __builtin_memcpy(&m.ports, udp, 4);
-        if (m.proto == IPPROTO_UDP) {
-            plain = tot >= sizeof(*ip) + sizeof(*udp) && tot <= l3_len;
-        } else if (m.proto == IPPROTO_TCP) {
-            struct tcphdr *tcp = (void *)udp;
-            plain = tot >= sizeof(*ip) + sizeof(*tcp) && tot <= l3_len &&
-                    (void *)(tcp + 1) <= end && tcp->doff >= 5;
-        }
-    }
-    if (!plain) {
-        m.all = pw_parse4_odd(skb);
-        data = pw_data(skb);
-        end = pw_data_end(skb);
-        ip = data + PW_ETH;
-        if ((m.flags & PW_P_MALFORMED) || (void *)(ip + 1) > end) {
-            v->reason = PW_MALFORMED;
-            return;
-        }
-    }
-
-    __u64 addrs, mac, stamp = pw_path_stamp(skb->ifindex);
-    __u8 ttl = ip->ttl;
-    __builtin_memcpy(&addrs, &ip->saddr, 8);
-    __builtin_memcpy(&mac, data + 6, 8);
-
-    struct pw_path4 *e = pw_path4_entry(addrs);
-    if (!e) { /* cannot be: the index is within the array */
-        v->reason = PW_MALFORMED;
+    v->reason = PW_MALFORMED;
+    if ((m.flags & PW_P_MALFORMED) || (void *)(ip + 1) > pw_data_end(skb))
         return;
-    }
-    if (unlikely(e->addrs != addrs || e->stamp != stamp ||
-                 (hook != PW_HOOK_UPLINK && e->mac != mac))) {
+    __u64 stamp = pw_path_stamp(skb->ifindex);
+    struct pw_path4 *e = pw_path4_entry(PW_AT(__u64, &ip->saddr));
+    if (!e) /* cannot be: the index is within the array */
+        return;
+    if (!pw_path4_known(e, data, stamp, hook != PW_HOOK_UPLINK)) {
         int reason = hook == PW_HOOK_UPLINK ? pw_resolve_wire4(skb, e) : pw_resolve_pod4(skb, e);
         if (reason) {
             v->reason = reason;
@@ -167,68 +142,29 @@ static __always_inline void pw_decide4(struct __sk_buff *skb, enum pw_hook hook,
         e->stamp = stamp;
     }
     v->path = &e->path;
-    if (hook != PW_HOOK_UPLINK && m.proto == IPPROTO_UDP && unlikely(m.ports == PW_DHCP4_SERVER)) {
-        v->reason = PW_DHCP_SERVER;
-        return;
-    }
-    if (unlikely(skb->pkt_type != PACKET_HOST)) {
-        v->reason = PW_NOT_FOR_US;
-        return;
-    }
-    v->reason = pw_judge(skb, hook, false, m, &e->path, l3_len, ttl, &v->marked);
+    pw_judge(skb, hook, false, m, data, skb->len - PW_ETH, v);
 }
 
 static __always_inline void pw_decide6(struct __sk_buff *skb, enum pw_hook hook,
                                        struct pw_verdict *v)
 {
-    void *data = pw_data(skb), *end = pw_data_end(skb);
+    union pw_meta m = {.all = pw_parse6_odd(skb)};
+    void *data = pw_data(skb);
     struct ipv6hdr *ip = data + PW_ETH;
-    struct udphdr *udp = (void *)(ip + 1);
-    __u32 l3_len = skb->len - PW_ETH;
-    union pw_meta m = {.l4 = PW_L4_V6};
 
-    bool plain = false;
-    if (likely((void *)(udp + 1) <= end && (*(__u8 *)ip & 0xf0) == 0x60)) {
-        __u32 tot = bpf_ntohs(ip->payload_len);
-        m.proto = ip->nexthdr;
-        __builtin_memcpy(&m.ports, udp, 4);
-        if (m.proto == IPPROTO_UDP) {
-            plain = tot >= sizeof(*udp) && tot + sizeof(*ip) <= l3_len;
-        } else if (m.proto == IPPROTO_TCP) {
-            struct tcphdr *tcp = (void *)udp;
-            plain = tot >= sizeof(*tcp) && tot + sizeof(*ip) <= l3_len &&
-                    (void *)(tcp + 1) <= end && tcp->doff >= 5;
-        }
-    }
-    if (!plain) {
-        m.all = pw_parse6_odd(skb);
-        data = pw_data(skb);
-        end = pw_data_end(skb);
-        ip = data + PW_ETH;
-        if ((m.flags & PW_P_MALFORMED) || (void *)(ip + 1) > end) {
-            v->reason = PW_MALFORMED;
-            return;
-        }
-    }
-    if (hook != PW_HOOK_UPLINK && unlikely(m.flags & PW_P_ND)) {
+    v->reason = PW_MALFORMED;
+    if ((m.flags & PW_P_MALFORMED) || (void *)(ip + 1) > pw_data_end(skb))
+        return;
+    if (hook != PW_HOOK_UPLINK && (m.flags & PW_P_ND)) {
         int reason = pw_special6(skb);
         v->reason = reason ? reason : PW_MULTICAST;
         return;
     }
-
-    __u64 addrs[4], mac, stamp = pw_path_stamp(skb->ifindex);
-    __u8 ttl = ip->hop_limit;
-    __builtin_memcpy(addrs, &ip->saddr, 32);
-    __builtin_memcpy(&mac, data + 6, 8);
-
-    struct pw_path6 *e = pw_path6_entry(addrs);
-    if (!e) {
-        v->reason = PW_MALFORMED;
+    __u64 stamp = pw_path_stamp(skb->ifindex);
+    struct pw_path6 *e = pw_path6_entry(&ip->saddr);
+    if (!e)
         return;
-    }
-    if (unlikely(e->addrs[0] != addrs[0] || e->addrs[1] != addrs[1] || e->addrs[2] != addrs[2] ||
-                 e->addrs[3] != addrs[3] || e->stamp != stamp ||
-                 (hook != PW_HOOK_UPLINK && e->mac != mac))) {
+    if (!pw_path6_known(e, data, stamp, hook != PW_HOOK_UPLINK)) {
         int reason = hook == PW_HOOK_UPLINK ? pw_resolve_wire6(skb, e) : pw_resolve_pod6(skb, e);
         if (reason) {
             v->reason = reason;
@@ -237,15 +173,7 @@ static __always_inline void pw_decide6(struct __sk_buff *skb, enum pw_hook hook,
         e->stamp = stamp;
     }
     v->path = &e->path;
-    if (hook != PW_HOOK_UPLINK && m.proto == IPPROTO_UDP && unlikely(m.ports == PW_DHCP6_SERVER)) {
-        v->reason = PW_DHCP_SERVER;
-        return;
-    }
-    if (unlikely(skb->pkt_type != PACKET_HOST)) {
-        v->reason = PW_NOT_FOR_US;
-        return;
-    }
-    v->reason = pw_judge(skb, hook, true, m, &e->path, l3_len, ttl, &v->marked);
+    pw_judge(skb, hook, true, m, data, skb->len - PW_ETH, v);
 }
 
 /* The whole decision. `family` tells the caller how to lower TTL or hop limit: ETH_P_IP or
@@ -260,7 +188,7 @@ static __always_inline void pw_decide(struct __sk_buff *skb, enum pw_hook hook,
         v->reason = PW_MALFORMED;
         return;
     }
-    __be16 proto = eth->h_proto;
+    __be16 proto = PW_AT(__be16, pw_data(skb) + 12);
     bool vlan = skb->vlan_present;
 
     /* skb->protocol is what the stack goes by; a sender of raw frames on netkit can have it differ

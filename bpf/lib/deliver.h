@@ -10,70 +10,76 @@
 #define PW_NEXT TCX_NEXT
 #define PW_DROP TCX_DROP
 
-/* One hop further: TTL and MACs. Pointers are derived anew: the decision may have moved data. */
-static __always_inline bool pw_rewrite(struct __sk_buff *skb, const struct pw_path *p,
-                                       enum pw_hook hook, __be16 family)
+/* One hop further: TTL and MACs. `data` is valid for both headers. */
+static __always_inline void pw_rewrite4(void *data, const struct pw_path *p)
 {
-    void *data = pw_data(skb), *end = pw_data_end(skb);
+    struct iphdr *ip = data + PW_ETH;
+    __u32 sum = ip->check + bpf_htons(0x0100); /* RFC 1141 */
 
-    if (family == bpf_htons(ETH_P_IP)) {
-        struct iphdr *ip = data + PW_ETH;
-        if ((void *)(ip + 1) > end)
-            return false;
-        __u32 sum = ip->check + bpf_htons(0x0100); /* RFC 1141 */
-        ip->check = sum + (sum >= 0xffff);
-        ip->ttl--;
-    } else {
-        struct ipv6hdr *ip = data + PW_ETH;
-        if ((void *)(ip + 1) > end)
-            return false;
-        ip->hop_limit--;
-        /* A device that gave us the sum of the whole packet gave it with the old hop limit. IPv4
-         * needs no such thing: its header sums up to the same. */
-        if (hook != PW_HOOK_NETKIT)
-            bpf_csum_update(skb, ~(__u32)bpf_htons(1));
-    }
-    __builtin_memcpy(data, p->macs, sizeof(p->macs));
-    return true;
+    ip->check = sum + (sum >= 0xffff);
+    ip->ttl--;
+    PW_AT(__u64, data) = PW_AT(const __u64, p->macs);
+    PW_AT(__u32, data + 8) = PW_AT(const __u32, p->macs + 8);
 }
 
+static __always_inline void pw_rewrite6(struct __sk_buff *skb, void *data, const struct pw_path *p,
+                                        enum pw_hook hook)
+{
+    struct ipv6hdr *ip = data + PW_ETH;
+
+    ip->hop_limit--;
+    PW_AT(__u64, data) = PW_AT(const __u64, p->macs);
+    PW_AT(__u32, data + 8) = PW_AT(const __u32, p->macs + 8);
+    /* A device that gave us the sum of the whole packet gave it with the old hop limit. IPv4 needs
+     * no such thing (its header sums up to the same), nor does what a pod sends by netkit. */
+    if (hook != PW_HOOK_NETKIT)
+        bpf_csum_update(skb, ~(__u32)bpf_htons(1));
+}
+
+/* Count and send a packet that has been rewritten. */
 static __always_inline int pw_send(struct __sk_buff *skb, enum pw_hook hook, struct pw_path *p)
 {
+    __u32 len = skb->len;
     __u8 kind = p->kind;
 
-    if (likely(kind == PW_PATH_LOCAL || kind == PW_PATH_TAP)) {
-        /* Marks do not cross into another namespace by the stack, and so not by us. */
-        if (unlikely(skb->mark))
-            skb->mark = 0;
-        if (hook == PW_HOOK_NETKIT || kind == PW_PATH_TAP)
-            return bpf_redirect(p->ifindex, 0);
-        return bpf_redirect_peer(p->ifindex, 0);
-    }
+    /* Marks do not cross into another namespace by the stack, and so not by us. */
     if (unlikely(skb->mark))
         skb->mark = 0;
+    if (hook != PW_HOOK_UPLINK)
+        pw_count_from(p->slot_from, len);
+    if (likely(kind == PW_PATH_LOCAL)) {
+        pw_count_to(p->slot_to, len);
+        return hook == PW_HOOK_NETKIT ? bpf_redirect(p->ifindex, 0)
+                                      : bpf_redirect_peer(p->ifindex, 0);
+    }
     if (likely(kind == PW_PATH_WIRE))
         return bpf_redirect(p->ifindex, 0);
+    if (kind == PW_PATH_TAP) {
+        pw_count_to(p->slot_to, len);
+        return bpf_redirect(p->ifindex, 0);
+    }
     if (kind == PW_PATH_FRESH)
         p->kind = PW_PATH_WIRE;
     return bpf_redirect_neigh(p->ifindex, &p->hop, sizeof(p->hop), 0);
 }
 
-/* Not redirected: count (`quiet`: only drops), set or clear our mark. */
-static __noinline int pw_leave(struct __sk_buff *skb, __u32 slot, __u32 reason_dir_marked)
-{
-    __u32 reason = reason_dir_marked & 0xffff, dir = reason_dir_marked >> 16 & 1;
-    bool marked = reason_dir_marked >> 17 & 1, quiet = reason_dir_marked >> 18 & 1;
+/* What pw_slow and pw_leave need to know of the program that calls them, in one argument. */
+#define PW_CALL(hook, quiet) ((hook) | (quiet) << 8)
+#define PW_CALL_HOOK(call) ((call) & 0xff)
+#define PW_CALL_QUIET(call) ((call) >> 8)
 
-    if (reason == PW_NOT_OURS)
-        return PW_NEXT;
-    if (reason == PW_ANSWERED)
-        return bpf_redirect(skb->ifindex, 0);
+/* Not redirected: count (a quiet program: only drops), set or clear our mark. */
+static __noinline int pw_leave(struct __sk_buff *skb, __u32 slot, __u32 reason, bool marked,
+                               __u32 call)
+{
+    __u32 dir = PW_CALL_HOOK(call) == PW_HOOK_UPLINK ? PW_TO_POD : PW_FROM_POD;
+
     if (slot == PW_SLOT_NONE && dir == PW_FROM_POD) {
         struct pw_ep *ep = pw_ep_by_ifindex(skb->ifindex);
         if (ep)
             slot = ep->slot;
     }
-    if (!quiet || pw_is_drop(reason))
+    if (!PW_CALL_QUIET(call) || pw_is_drop(reason))
         pw_count_reason(skb, slot, reason, dir);
     if (pw_is_drop(reason))
         return PW_DROP;
@@ -88,26 +94,37 @@ static __noinline int pw_leave(struct __sk_buff *skb, __u32 slot, __u32 reason_d
     return PW_NEXT;
 }
 
-static __always_inline int pw_act(struct __sk_buff *skb, enum pw_hook hook, bool quiet)
+/* Any packet, from the beginning. */
+static __noinline int pw_slow(struct __sk_buff *skb, __u32 call)
 {
+    enum pw_hook hook = PW_CALL_HOOK(call);
     struct pw_verdict v = {};
     __be16 family;
 
     pw_decide(skb, hook, &v, &family);
-    if (unlikely(v.reason)) {
-        __u32 dir = hook == PW_HOOK_UPLINK ? PW_TO_POD : PW_FROM_POD, slot = PW_SLOT_NONE;
-        if (v.path)
-            slot = hook == PW_HOOK_UPLINK ? v.path->slot_to : v.path->slot_from;
-        return pw_leave(skb, slot,
-                        v.reason | dir << 16 | (__u32)v.marked << 17 | (__u32)quiet << 18);
-    }
+    if (v.reason == PW_NOT_OURS)
+        return PW_NEXT;
+    if (v.reason == PW_ANSWERED)
+        return bpf_redirect(skb->ifindex, 0);
+
     struct pw_path *p = v.path;
-    if (!p || !pw_rewrite(skb, p, hook, family))
+    if (v.reason) {
+        __u32 slot = PW_SLOT_NONE;
+        if (p)
+            slot = hook == PW_HOOK_UPLINK ? p->slot_to : p->slot_from;
+        return pw_leave(skb, slot, v.reason, v.marked, call);
+    }
+    /* The one place where pointers are derived anew after what may have moved the data. */
+    void *data = pw_data(skb), *end = pw_data_end(skb);
+    if (!p || data + PW_L4_V4 > end)
         return PW_DROP;
-    __u32 len = skb->len;
-    if (hook != PW_HOOK_UPLINK)
-        pw_count_from(p->slot_from, len);
-    pw_count_to(p->slot_to, len);
+    if (family == bpf_htons(ETH_P_IP)) {
+        pw_rewrite4(data, p);
+    } else {
+        if (data + PW_L4_V6 > end)
+            return PW_DROP;
+        pw_rewrite6(skb, data, p, hook);
+    }
     return pw_send(skb, hook, p);
 }
 

@@ -64,8 +64,8 @@ static __always_inline bool pw_is_uplink(__u32 ifindex)
 
 static __always_inline bool pw_same_mac(const void *a, const void *b)
 {
-    const __u16 *x = a, *y = b;
-    return x[0] == y[0] && x[1] == y[1] && x[2] == y[2];
+    return PW_AT(const __u32, a) == PW_AT(const __u32, b) &&
+           PW_AT(const __u16, a + 4) == PW_AT(const __u16, b + 4);
 }
 
 #endif

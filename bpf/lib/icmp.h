@@ -100,7 +100,7 @@ static __noinline int pw_icmp_error6(struct __sk_buff *skb, __u32 l4, struct pw_
         return 0;
     if (proto != IPPROTO_TCP && proto != IPPROTO_UDP)
         return PW_ICMP_UNRELATED;
-    int reason = pw_ct_ask6(skb, at, ports, proto);
+    int reason = pw_ct_ask6(skb, &in.saddr, ports, proto);
     return reason == PW_TRANSLATED ? PW_ICMP_ERROR : reason;
 }
 

@@ -50,6 +50,10 @@ enum {
 #define PW_IP_FRAGMENT 0x3fff /* more-fragments bit and offset of iphdr::frag_off */
 #define PW_IP_OFFSET 0x1fff
 
+/* A load or store of `type` in one instruction, wherever it lies: for packets, whose fields the
+ * compiler otherwise puts together from bytes. */
+#define PW_AT(type, ptr) (*(type *)(ptr))
+
 #define likely(x) __builtin_expect(!!(x), 1)
 #define unlikely(x) __builtin_expect(!!(x), 0)
 

@@ -29,9 +29,6 @@ static __always_inline void pw_event(struct __sk_buff *skb, __u32 slot, __u32 re
     struct pw_event *ev = bpf_ringbuf_reserve(&pw_events, sizeof(*ev), 0);
     if (!ev)
         return;
-    __u32 n = skb->len;
-    if (n > PW_EVENT_BYTES)
-        n = PW_EVENT_BYTES;
     ev->ktime = bpf_ktime_get_ns();
     ev->ifindex = skb->ifindex;
     ev->slot = slot;
@@ -40,11 +37,15 @@ static __always_inline void pw_event(struct __sk_buff *skb, __u32 slot, __u32 re
     ev->len = skb->len;
     __builtin_memset(ev->pad, 0, sizeof(ev->pad));
     __builtin_memset(ev->head, 0, sizeof(ev->head));
-    /* n of 0 is not to be had (a frame has at least its Ethernet header), but must be excluded. */
-    if (n - 1 < PW_EVENT_BYTES && bpf_skb_load_bytes(skb, 0, ev->head, n) == 0)
-        ev->copied = n;
-    else
-        ev->copied = 0;
+    /* Both bounds on the one register, for the verifier of 6.12. */
+    __u32 n = skb->len;
+    if (n > PW_EVENT_BYTES)
+        n = PW_EVENT_BYTES;
+    barrier_var(n);
+    if (n < sizeof(struct ethhdr))
+        n = sizeof(struct ethhdr);
+    barrier_var(n);
+    ev->copied = bpf_skb_load_bytes(skb, 0, ev->head, n) ? 0 : n;
     bpf_ringbuf_submit(ev, 0);
 }
 

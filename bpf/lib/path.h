@@ -86,11 +86,33 @@ static __always_inline struct pw_path4 *pw_path4_entry(__u64 addrs)
     return bpf_map_lookup_elem(&pw_paths4, &i);
 }
 
-static __always_inline struct pw_path6 *pw_path6_entry(const __u64 a[4])
+static __always_inline struct pw_path6 *pw_path6_entry(const void *addrs)
 {
     /* Not symmetric in the halves, so that both directions of a flow do not meet in one entry. */
-    __u32 i = pw_path_index((a[0] ^ a[1]) + 3 * (a[2] ^ a[3]));
+    __u32 i = pw_path_index((PW_AT(const __u64, addrs) ^ PW_AT(const __u64, addrs + 8)) +
+                            3 * (PW_AT(const __u64, addrs + 16) ^ PW_AT(const __u64, addrs + 24)));
     return bpf_map_lookup_elem(&pw_paths6, &i);
+}
+
+/* Whether the entry is about this packet, and of now. `data` is the Ethernet header, the IP header
+ * is there. The source MAC is part of the source check, so from the wire it does not matter. */
+static __always_inline bool pw_path4_known(const struct pw_path4 *e, const void *data, __u64 stamp,
+                                           bool with_mac)
+{
+    const void *addrs = data + sizeof(struct ethhdr) + offsetof(struct iphdr, saddr);
+    return e->addrs == PW_AT(const __u64, addrs) && e->stamp == stamp &&
+           (!with_mac || e->mac == PW_AT(const __u64, data + 6));
+}
+
+static __always_inline bool pw_path6_known(const struct pw_path6 *e, const void *data, __u64 stamp,
+                                           bool with_mac)
+{
+    const void *addrs = data + sizeof(struct ethhdr) + offsetof(struct ipv6hdr, saddr);
+    return e->addrs[0] == PW_AT(const __u64, addrs) &&
+           e->addrs[1] == PW_AT(const __u64, addrs + 8) &&
+           e->addrs[2] == PW_AT(const __u64, addrs + 16) &&
+           e->addrs[3] == PW_AT(const __u64, addrs + 24) && e->stamp == stamp &&
+           (!with_mac || e->mac == PW_AT(const __u64, data + 6));
 }
 
 #endif

@@ -45,7 +45,7 @@ static __noinline int pw_resolve_pod4(struct __sk_buff *skb, struct pw_path4 *e)
     struct pw_path *p = &e->path;
 
     e->stamp = 0;
-    __builtin_memcpy(&mac, eth->h_source, 8);
+    mac = PW_AT(__u64, eth->h_source);
     struct pw_ep *src = pw_ep_by_ip4(saddr);
     if (!src || src->ifindex != ifindex || pw_is_multicast4(daddr) ||
         ((src->flags & PW_EP_L2) && !pw_same_mac(eth->h_source, src->mac))) {
@@ -91,7 +91,7 @@ static __noinline int pw_resolve_pod6(struct __sk_buff *skb, struct pw_path6 *e)
         return reason ? reason : PW_SPOOF_IP6;
     }
     __builtin_memcpy(e->addrs, &ip->saddr, 32);
-    __builtin_memcpy(&e->mac, eth->h_source, 8);
+    e->mac = PW_AT(__u64, eth->h_source);
 
     struct pw_ep *dst = pw_ep_by_ip6(&ip->daddr);
     if (dst) {

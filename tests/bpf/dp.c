@@ -25,13 +25,25 @@ void dp_sh(const char *fmt, ...)
         bail("command failed: %s", cmd);
 }
 
-static char last_log[4096];
+/* The end of what libbpf says: of a verifier's log the last lines matter. */
+static char last_log[3000];
 static int on_log(enum libbpf_print_level level, const char *fmt, va_list ap)
 {
-    if (level == LIBBPF_WARN) {
-        size_t n = strlen(last_log);
-        vsnprintf(last_log + n, sizeof(last_log) - n, fmt, ap);
+    static char text[1 << 20];
+    if (level != LIBBPF_WARN)
+        return 0;
+    vsnprintf(text, sizeof(text), fmt, ap);
+    size_t old = strlen(last_log), n = strlen(text), max = sizeof(last_log) - 1;
+    if (n > max) {
+        memmove(text, text + n - max, max);
+        n = max;
     }
+    if (old + n > max) {
+        memmove(last_log, last_log + old + n - max, max - n);
+        old = max - n;
+    }
+    memcpy(last_log + old, text, n);
+    last_log[old + n] = 0;
     return 0;
 }
 
