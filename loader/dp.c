@@ -80,7 +80,8 @@ int pw_dp_slot_release(struct pw_dp *dp, uint32_t slot, struct pw_err *err)
     return rc && rc != -ENOENT ? pw_err_errno(err, rc, "free slot %u", slot) : 0;
 }
 
-static int load_first(struct pw_err *err)
+/* *loaded: this call did it, not another process that was faster. */
+static int load_first(bool *loaded, struct pw_err *err)
 {
     struct pw_current cur;
     int rc;
@@ -104,7 +105,10 @@ static int load_first(struct pw_err *err)
     /* A killed unload may have left links. */
     if (!rc)
         rc = pw_links_move(pw_obj_build(), NULL, err);
-    return rc ? rc : pw_pin_set_current(pw_obj_build(), err);
+    if (!rc)
+        rc = pw_pin_set_current(pw_obj_build(), err);
+    *loaded = rc == 0;
+    return rc;
 }
 
 static void init(struct pw_dp *dp)
@@ -130,10 +134,9 @@ static int open_dp(struct pw_dp **out, bool load, bool *loaded, struct pw_err *e
             return rc;
         if (!load)
             return pw_err_set(err, -ENOENT, "no datapath is loaded");
-        rc = load_first(err);
+        rc = load_first(loaded, err);
         if (!rc)
             rc = pw_pin_current(&dp->cur, err);
-        *loaded = true;
     }
     if (rc)
         return rc;

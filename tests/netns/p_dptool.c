@@ -8,7 +8,7 @@
  *   add IF KIND ADDR...       open, sync, register (KIND: netkit, netkit-l2, veth, tap)
  *   del IF [ADDR...]          check IF KIND ADDR...        sweep
  *   conf                      what the programs have: flags, uplinks, ranges
- *   features                  problems
+ *   features                  problems                  limits
  *   time N IF KIND ADDR...    microseconds, medians of N: what an ADD pays
  */
 #include <net/if.h>
@@ -213,6 +213,12 @@ static int run(char **argv)
     if (strcmp(cmd, "time") == 0)
         return measure(strtoul(argv[1], NULL, 10), argv + 2);
     int rc = open_dp(&dp);
+    if (!rc && strcmp(cmd, "limits") == 0) {
+        struct pw_uplink_limits l = {0};
+        rc = pw_node_uplink_limits(dp, &l, &err);
+        printf("mtu %u\ngso_max %u\ngro_max %u\ngso4_max %u\ngro4_max %u\n", l.mtu, l.gso_max,
+               l.gro_max, l.gso4_max, l.gro4_max);
+    }
     if (!rc && strcmp(cmd, "sync") == 0)
         rc = pw_node_sync(dp, &conf, &err);
     if (!rc && strcmp(cmd, "add") == 0) {
