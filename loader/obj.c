@@ -78,7 +78,8 @@ static const char *pin_name(const struct bpf_map *map)
 /* Maps of the object's own (constants) belong to the programs and are not shared. */
 static bool shared_map(const struct bpf_map *map)
 {
-    return strncmp(pin_name(map), "pw_", 3) == 0;
+    const char *name = pin_name(map);
+    return strncmp(name, "pw_", 3) == 0 && !strchr(name, '.'); /* "pw_datap.rodata" is one */
 }
 
 /* A pinned map is used again only if the object asks for just such a map. */

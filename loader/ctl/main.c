@@ -10,7 +10,7 @@
 
 static const struct ctl_cmd *const commands[] = {
     &ctl_status, &ctl_endpoints, &ctl_drops,  &ctl_path,  &ctl_redirect,
-    &ctl_load,   &ctl_upgrade,   &ctl_unload, &ctl_sweep,
+    &ctl_load,   &ctl_upgrade,   &ctl_unload, &ctl_sweep, &ctl_version,
 };
 
 int ctl_fail(const struct pw_err *err)
@@ -72,7 +72,6 @@ static int help(void)
     for (size_t i = 0; i < PW_ARRAY_SIZE(commands); i++)
         printf("  %-10s  %s\n", commands[i]->name, commands[i]->help);
     fputs("  help        this text, or that of a command\n"
-          "  version     version and build of this program\n"
           "\n"
           "options:\n"
           "  --json      one JSON document instead of text, see podwirectl(8)\n"
@@ -85,14 +84,23 @@ static int help(void)
     return CTL_OK;
 }
 
-static int version(const struct ctl *ctl, const char *build)
+static int show_version(const struct ctl *ctl)
 {
     if (ctl->json)
-        return ctl_print_json(
-            json_pack("{s:s, s:s, s:i}", "version", PW_VERSION, "build", build, "abi", PW_ABI));
-    printf("podwirectl %s\nbuild %s, ABI %d\n", PW_VERSION, build, PW_ABI);
+        return ctl_print_json(json_pack("{s:s, s:s, s:i}", "version", PW_VERSION, "build",
+                                        pw_obj_build(), "abi", PW_ABI));
+    printf("podwirectl %s\nbuild %s, ABI %d\n", PW_VERSION, pw_obj_build(), PW_ABI);
     return CTL_OK;
 }
+
+static int run_version(struct ctl *ctl, int argc, char **argv)
+{
+    int rc = ctl_options(ctl, &ctl_version, argc, argv);
+    return rc >= 0 ? rc : show_version(ctl);
+}
+
+const struct ctl_cmd ctl_version = {"version", "[--json]", "says version and build of this program",
+                                    run_version, "`podwirectl status` says what is loaded.\n"};
 
 /* Edits that turn one word into the other, as far as they matter here: at most 3. */
 static unsigned distance(const char *a, const char *b)
@@ -163,7 +171,7 @@ int main(int argc, char **argv)
         else if (c == 'h')
             return help();
         else if (c == 'V')
-            return version(&ctl, pw_obj_build());
+            return show_version(&ctl);
         else
             return ctl_usage(NULL, "unknown option '%s'", argv[optind - 1]);
     }
@@ -173,8 +181,6 @@ int main(int argc, char **argv)
         help();
         return CTL_USAGE;
     }
-    if (strcmp(argv[0], "version") == 0)
-        return version(&ctl, pw_obj_build());
     if (strcmp(argv[0], "help") == 0) {
         const struct ctl_cmd *of = argc > 1 ? find(argv[1]) : NULL;
         return argc == 1 ? help() : of ? ctl_help(of) : unknown(argv[1]);

@@ -7,10 +7,11 @@
 . "$TOP/tests/lib/node_net.sh"
 
 knob() { cat /sys/kernel/rcu_expedited; }
-[ -w /sys/kernel/rcu_expedited ] && [ "$(knob)" = 0 ] ||
+if [ ! -w /sys/kernel/rcu_expedited ] || [ "$(knob)" != 0 ]; then
     skip_all "/sys/kernel/rcu_expedited is not there, read-only, or set"
+fi
 cleanup sh -c 'echo 0 >/sys/kernel/rcu_expedited'
-uplink_up
+uplink_up up0
 dev_add pw-1
 must ok "an endpoint" dp add pw-1 veth 10.1.0.2
 is "the knob is as before" "$(knob)" 0
@@ -41,6 +42,8 @@ for i in $(seq 30); do
 done
 for i in $(seq 0 5 25); do kill -9 "${pids[i + 1]}" 2>/dev/null || true; done
 wait
-dp add pw-1 veth 10.1.0.2 && ip link del pw-1 && dev_add pw-1
+dp add pw-1 veth 10.1.0.2
+ip link del pw-1
+dev_add pw-1
 ok "after many at a time, some killed, a call" dp add pw-1 veth 10.1.0.2
 is "leaves the knob as it was" "$(knob)" 0

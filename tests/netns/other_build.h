@@ -1,0 +1,9 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* Makes the datapath another build: the same programs, with a constant more. */
+#ifndef PW_TESTS_OTHER_BUILD_H
+#define PW_TESTS_OTHER_BUILD_H
+
+extern const volatile int pw_other_build;
+const volatile int pw_other_build = 1;
+
+#endif
