@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 # Install the Debian packages that a step needs and this machine lacks.
-# usage: deploy/deps.sh build|check|demo|bench...   (prints nothing when all is there)
+# usage: deploy/deps.sh build|check|vm|demo|bench...   (prints nothing when all is there)
 # The one place that knows package names. Debian 12 takes libbpf, libelf, bpftool and the kernel
 # headers from backports: its own are older than tcx and netkit.
 set -euo pipefail
@@ -10,7 +10,8 @@ build_pkgs=(make gcc libc6-dev clang-19 llvm-19 bpftool libbpf-dev libelf-dev zl
     libjansson-dev linux-libc-dev pkg-config ca-certificates)
 check_pkgs=(mount clang-format-19 clang-tidy-19 libclang-rt-19-dev cppcheck shellcheck iproute2 nftables
     iptables jq procps util-linux containernetworking-plugins curl protobuf-compiler
-    iputils-ping xz-utils zstd qemu-system-x86 mmdebstrap e2fsprogs kmod cpio busybox-static file)
+    iputils-ping)
+vm_pkgs=(xz-utils zstd qemu-system-x86 mmdebstrap e2fsprogs kmod cpio busybox-static file)
 demo_pkgs=(mount iproute2 nftables iptables jq procps util-linux iputils-ping iperf3
     containernetworking-plugins)
 bench_pkgs=(iperf3 sockperf)
@@ -21,10 +22,11 @@ want=()
 for step in "$@"; do
     case $step in
     build) want+=("${build_pkgs[@]}") ;;
-    check) want+=("${build_pkgs[@]}" "${check_pkgs[@]}" "${demo_pkgs[@]}" "${bench_pkgs[@]}") ;;
+    check) want+=("${build_pkgs[@]}" "${check_pkgs[@]}" "${vm_pkgs[@]}" "${demo_pkgs[@]}" "${bench_pkgs[@]}") ;;
+    vm) want+=("${vm_pkgs[@]}") ;;
     demo) want+=("${build_pkgs[@]}" "${demo_pkgs[@]}") ;;
     bench) want+=("${build_pkgs[@]}" "${demo_pkgs[@]}" "${bench_pkgs[@]}") ;;
-    *) echo "deps.sh: unknown step '$step' (build, check, demo, bench)" >&2; exit 2 ;;
+    *) echo "deps.sh: unknown step '$step' (build, check, vm, demo, bench)" >&2; exit 2 ;;
     esac
 done
 
