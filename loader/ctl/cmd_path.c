@@ -267,8 +267,13 @@ static int run_program(struct world *w, const struct question *q, const struct p
     struct __sk_buff ctx = {.ifindex = dev->ifindex}, out = {0};
     char name[IF_NAMESIZE];
 
-    if (q->src.ep && (q->src.ep->ep.flags & PW_EP_L2))
-        memcpy(p.src_mac, q->src.ep->ep.mac, 6);
+    /* As the pod behind the device would send it, whosever the address is. */
+    const struct ctl_ep *sender = q->src.ep;
+    for (size_t i = 0; i < w->eps.n; i++)
+        if (w->eps.ep[i].ep.ifindex == dev->ifindex)
+            sender = &w->eps.ep[i];
+    if (sender && (sender->ep.flags & PW_EP_L2))
+        memcpy(p.src_mac, sender->ep.mac, 6);
     if (dev->has_mac)
         memcpy(p.dst_mac, dev->mac, 6);
     size_t len = ctl_packet_build(&p, frame);

@@ -14,7 +14,8 @@ struct ctl_packet {
     size_t size; /* at layer 3, bytes; raised to what the headers need */
 };
 
-#define CTL_PACKET_MAX 9216
+/* What BPF_PROG_TEST_RUN takes: a page, less what the kernel puts around. */
+#define CTL_PACKET_MAX 3584
 /* Write the frame, checksums included; returns its length, 0 when `size` is over the maximum. */
 size_t ctl_packet_build(const struct ctl_packet *p, uint8_t out[CTL_PACKET_MAX]);
 

@@ -3,8 +3,7 @@
 # Another version of the programs put in place of the running one and back again, under traffic:
 # no flow stalls, no datagram is lost, conntrack calls nothing invalid, and no device is ever
 # without a program. Also when the upgrade is killed at any moment.
-# Seen to fail: with detach and attach in place of the update of a link, a watcher finds devices
-# without a program and the spoofed packets of that moment arrive.
+# Seen to fail: with detach, 2 ms, and attach in place of the update of a link, spoofed packets arrive.
 # pw-test: timeout=600
 . "$(dirname "$0")/../lib/tap.sh"
 . "$TOP/tests/lib/topo.sh"
