@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# shellcheck over every shell script (settings: .shellcheckrc).
+# Every shell script passes shellcheck (settings: .shellcheckrc).
 . "$(dirname "$0")/../lib/tap.sh"
 . "$TOP/tests/lint/lint.sh"
 need shellcheck
