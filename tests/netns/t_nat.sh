@@ -5,6 +5,7 @@
 # hairpin, the client port used again straight to the backend, an outside client that reaches a pod's
 # address, path MTU discovery and ICMP errors from a router beyond the uplink; with redirection on and
 # off.
+# pw-test: vm
 # pw-test: timeout=400
 . "$(dirname "$0")/../lib/tap.sh"
 . "$TOP/tests/lib/topo.sh"

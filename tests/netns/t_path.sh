@@ -6,6 +6,7 @@
 #   a peer redirect      passes neither netfilter nor the egress hook of the target's host end
 #   a plain redirect     passes no netfilter, but the egress hook of the device it is sent out of
 #   the stack            passes netfilter's prerouting and forward, and that egress hook
+# pw-test: vm
 # pw-test: timeout=300
 . "$(dirname "$0")/../lib/tap.sh"
 . "$TOP/tests/lib/topo.sh"

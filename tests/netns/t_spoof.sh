@@ -3,6 +3,7 @@
 # What a pod must not send is dropped, reaches nobody, and is counted under its own reason; what kernels
 # send by themselves is dropped by name and is no spoofing; the node answers ARP and ND itself. Then a
 # privileged pod that tries to get round it all.
+# pw-test: vm
 # pw-test: timeout=300
 . "$(dirname "$0")/../lib/tap.sh"
 . "$TOP/tests/lib/topo.sh"
