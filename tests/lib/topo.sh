@@ -179,6 +179,7 @@ pod_add() {
     eval "$(cat "$TMP/$name.result")"
     # shellcheck disable=SC2154
     IP4[$name]=$ip4 IP6[$name]=$ip6 HOSTIF[$name]=$hostif
+    [ -z "${PODWIRE_TEST_AFTER_ADD:-}" ] || eval "$PODWIRE_TEST_AFTER_ADD" # mutate.sh
     if [ "$DEVICE" = reference ]; then
         reference_masquerade
         ip -n "$name" link set eth0 up
@@ -204,7 +205,7 @@ table inet refmasq {
 EOR
 }
 
-redirect() { [ "$DEVICE" = reference ] || ctl redirect "$1"; }
+redirect() { [ "$DEVICE" = reference ] || ctl redirect "$1" >/dev/null; }
 
 flows() { # PREFIX [pwt options] <SPECS
     local prefix=$1 verdict name rest seen=0

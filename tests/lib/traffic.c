@@ -17,6 +17,7 @@
 
 unsigned tr_stall_ms = 4000;
 unsigned tr_window = 8;
+unsigned tr_step_bytes = 128 * 1024;
 
 static uint8_t pattern[PATTERN + CHUNK];
 
@@ -291,7 +292,7 @@ static void end_flow(struct tr_flow *f)
 /* Enough traffic between two steps, that one of them cannot hide in a pause. */
 static bool moved_enough(const struct tr_flow *f)
 {
-    return f->moved - f->state->at_step >= (f->spec.proto == TR_TCP ? 512 * 1024 : 40);
+    return f->moved - f->state->at_step >= (f->spec.proto == TR_TCP ? tr_step_bytes : 16);
 }
 
 static pid_t run_step(const char *command)

@@ -51,8 +51,9 @@ struct tr_flow {
     struct tr_state *state;
 };
 
-extern unsigned tr_stall_ms; /* default 4000, or $PWT_STALL in ms */
-extern unsigned tr_window;   /* datagrams under way at most; default 8 */
+extern unsigned tr_stall_ms;   /* default 4000, or $PWT_STALL in ms */
+extern unsigned tr_step_bytes; /* that a TCP flow moves between two steps; default 128 KiB */
+extern unsigned tr_window;     /* datagrams under way at most; default 8 */
 
 /*
  * Run all flows to their end. With `steps`, shell commands, the amounts do not matter: each step is

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * pwt: run flows between namespaces (tests/lib/traffic.h).
- * usage: pwt [-s STEP]... [-n ROUNDS] [-w WINDOW] < FLOWS
+ * usage: pwt [-s STEP]... [-n ROUNDS] [-w WINDOW] [-q BYTES] < FLOWS
  *   FLOWS   one a line, see tr_parse; empty lines and # comments are left out
+ *   -q      how much a TCP flow moves between two steps
  *   -s      shell command to run under the traffic; -n runs the list of them that many times
  * Prints a line per flow, fields parted by tabs: "ok NAME peer=.. ttl=.. mtu=.. moved=.." or
  * "FAIL NAME why".
@@ -23,11 +24,13 @@ int main(int argc, char **argv)
     char line[512], why[128];
     int opt;
 
-    while ((opt = getopt(argc, argv, "s:n:w:")) != -1) {
+    while ((opt = getopt(argc, argv, "s:n:w:q:")) != -1) {
         if (opt == 's' && n_given < 64)
             given[n_given++] = optarg;
         else if (opt == 'n')
             rounds = (unsigned)atoi(optarg);
+        else if (opt == 'q')
+            tr_step_bytes = (unsigned)atoi(optarg);
         else if (opt == 'w')
             tr_window = (unsigned)atoi(optarg);
         else

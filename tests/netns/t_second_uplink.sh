@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # A second way to the wire that carries none of our programs, and routes that differ by direction:
 # conntrack sees both directions of a flow or neither, so nothing hangs and nothing is INVALID.
+# pw-test: vm
 # pw-test: timeout=200
 . "$(dirname "$0")/../lib/tap.sh"
 . "$TOP/tests/lib/topo.sh"
