@@ -11,12 +11,15 @@ client podman-4.3
 plugin_dir
 P=$STATE/podman LIBS=$CLIENT/usr/lib/$(uname -m)-linux-gnu:$CLIENT/lib/$(uname -m)-linux-gnu
 mkdir -p "$P"
+# podman starts conmon without its own environment.
+printf '#!/bin/sh\nLD_LIBRARY_PATH=%s exec %s "$@"\n' "$LIBS" "$CLIENT/usr/bin/conmon" >"$P/conmon"
+chmod +x "$P/conmon"
 cat >"$P/containers.conf" <<X
 [engine]
 cgroup_manager = "cgroupfs"
 events_logger = "file"
 runtime = "runc"
-conmon_path = ["$CLIENT/usr/bin/conmon"]
+conmon_path = ["$P/conmon"]
 [engine.runtimes]
 runc = ["$CLIENT/usr/sbin/runc"]
 [network]
