@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cni/cmd.h"
 
+#include <net/if.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -24,6 +25,8 @@ int pw_detach_endpoint(const struct pw_state *st, struct pw_err *err)
     pw_plan_host_if(st->container_id, st->ifname, host_if);
     if (st->host_if[0])
         snprintf(host_if, sizeof(host_if), "%s", st->host_if);
+    /* A record from before the device was made, or none, does not know its number. */
+    uint32_t ifindex = st->host_ifindex ? st->host_ifindex : if_nametoindex(host_if);
     /* The device first: with its programs goes the source check. */
     rc = pw_nl_open(&nl, NETLINK_ROUTE, err);
     if (!rc)
@@ -34,7 +37,10 @@ int pw_detach_endpoint(const struct pw_state *st, struct pw_err *err)
     if (one == -ENOENT)
         return 0; /* nothing is loaded: nothing to be left */
     if (!one)
-        one = pw_dp_ep_del(dp, host_if, st->host_ifindex, st->ips, st->n_ips, err);
+        one = pw_dp_ep_del(dp, host_if, ifindex, st->ips, st->n_ips, err);
+    /* An ADD that was killed may have left what is not to be found by the device. */
+    if (!one && st->host_if[0] && !st->complete)
+        one = pw_dp_sweep(dp, NULL, err);
     return one;
 }
 

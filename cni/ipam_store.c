@@ -200,8 +200,15 @@ int pw_store_take(struct pw_store *s, const char *owner, const struct pw_addr *a
         rc = set_used(s, &addrs[i], true, err);
     if (!rc)
         rc = write_owner(s, owner, addrs, n, err);
-    /* After a failure the mark stays: the next to come makes the maps anew. */
-    return rc ? rc : set_dirty(s, false, err);
+    if (!rc)
+        rc = set_dirty(s, false, err);
+    if (rc) {
+        /* The mark stays: the next to come makes the maps anew from the owners. */
+        char path[300];
+        owner_path(owner, path);
+        unlinkat(s->dir, path, 0);
+    }
+    return rc;
 }
 
 int pw_store_release(struct pw_store *s, const char *owner, struct pw_err *err)

@@ -101,5 +101,9 @@ int main(int argc, char **argv)
             err.code = rc;
         return print_error(req.conf.version, &err);
     }
-    return answer ? print(answer) : 0;
+    if (!answer || print(answer) == 0)
+        return 0;
+    /* The runtime did not get what it needs to know of the pod: there is none, then. */
+    pw_cmd_del(&req, NULL);
+    return 1;
 }

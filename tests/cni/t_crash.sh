@@ -1,0 +1,99 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# The plugin killed at each of its system calls, by strace: after ADD killed there, DEL or GC leaves
+# nothing; after DEL killed there, DEL does. And each system call of ADD failing: ADD then undoes
+# what it did, or succeeds all the same.
+# pw-test: timeout=900 serial
+. "$(dirname "$0")/../lib/tap.sh"
+. "$TOP/tests/cni/lib.sh"
+need strace
+
+WIDTH=${CRASH_WIDTH:-16} # pods at once between two looks
+node_up
+pods=()
+for ((i = 0; i < WIDTH; i++)); do pods+=("p$i"); done
+netns_up "${pods[@]}"
+for p in "${pods[@]}"; do
+    conf 1.1.0 >"$TMP/conf"
+    request ADD "$p" "/run/netns/$p" eth0 <"$TMP/conf" || bail "ADD: $(cat "$TMP/out")"
+done
+for p in "${pods[@]}"; do request DEL "$p" "/run/netns/$p" eth0 <"$TMP/conf" || bail "DEL"; done
+walk "${pods[@]}" >"$TMP/before"
+
+# Bash would tell of each kill.
+traced() { run_traced "$@" 2>/dev/null; }
+run_traced() { # STRACE-OPTIONS -- COMMAND ID
+    local opts=()
+    while [ "$1" != -- ]; do opts+=("$1"); shift; done
+    # The plugin's own exit code; 137 when it was killed.
+    CNI_COMMAND=$2 CNI_CONTAINERID=$3 CNI_NETNS=/run/netns/$3 CNI_IFNAME=eth0 \
+        strace -qq -o "$TMP/strace.$3" "${opts[@]}" "$PODWIRE" <"$TMP/conf" >"$TMP/out.$3" 2>&1
+}
+
+# Every system call once it has read its request, as NAME NUMBER: the number counts calls of that
+# name from the start.
+points() { # COMMAND ID
+    traced -- "$1" "$2" || bail "$1: $(cat "$TMP/out.$2")"
+    sed -nE 's/^([a-z0-9_]+)\(.*/\1/p' "$TMP/strace.$2" | awk '
+        { n[$1]++ }
+        $1 == "read" { seen = 1 }
+        seen && $1 != "exit_group" { print $1, n[$1] }'
+}
+
+# Runs through the points in batches of one for each pod; MODE says what happens at a point.
+batches() { # NAME POINTS-FILE MODE
+    local name=$1 file=$2 mode=$3 first=1 point n=0 i p died=0 failed=0 passed=0 before=$tap_failed
+    local -a list
+    mapfile -t list <"$file"
+    while [ $n -lt ${#list[@]} ]; do
+        for ((i = 0; i < WIDTH && n < ${#list[@]}; i++, n++)); do
+            p=${pods[i]}
+            set -- ${list[n]}
+            point="$1:signal=KILL:when=$2"
+            rc=0
+            case $mode in
+            add-*) traced --inject="$point" -- ADD "$p" || rc=$? ;;
+            del) traced -- ADD "$p" || bail "ADD: $(cat "$TMP/out.$p")"
+                traced --inject="$point" -- DEL "$p" || rc=$? ;;
+            fail) traced --inject="$1:error=EIO:when=$2" -- ADD "$p" || rc=$? ;;
+            esac
+            case $rc in
+            0) passed=$((passed + 1)) ;;
+            137 | 134) died=$((died + 1)) ;;
+            *) failed=$((failed + 1))
+                jq -e '.code > 0' "$TMP/out.$p" >/dev/null || { tap_result 1 "$name: $1 $2 ends in an error in JSON"; diag "$rc: $(cat "$TMP/out.$p")"; } ;;
+            esac
+            # What came to nothing must have been undone without any DEL.
+            [ "$mode" != fail ] || [ $rc = 1 ] || request DEL "$p" "" eth0 <"$TMP/conf" || true
+            case $mode in
+            add-del | del) request DEL "$p" "" eth0 <"$TMP/conf" ||
+                { tap_result 1 "$name: DEL after $1 $2"; diag "$(cat "$TMP/out")"; } ;;
+            esac
+        done
+        [ "$mode" != add-gc ] || request GC "" "" "" <"$TMP/conf" ||
+            { tap_result 1 "$name: GC"; diag "$(cat "$TMP/out")"; }
+        walk "${pods[@]}" >"$TMP/after"
+        if ! diff "$TMP/before" "$TMP/after" >"$TMP/diff"; then
+            tap_result 1 "$name: nothing is left after ${list[first - 1]} to ${list[n - 1]}"
+            diag "$(head -n 30 "$TMP/diff")"
+            # On with a clean node, so that one fault does not show as many.
+            request GC "" "" "" <"$TMP/conf" || true
+            "$BUILD/podwirectl" sweep >/dev/null || true
+            walk "${pods[@]}" >"$TMP/before"
+        fi
+        first=$((n + 1))
+    done
+    [ "$tap_failed" != "$before" ] || tap_result 0 "$name: $n points, nothing is left after any"
+    diag "$name: $died died, $failed failed, $passed went through"
+    case $mode in
+    fail) ok "$name: some fail" test $failed -gt 20 ;;
+    *) is "$name: all of them die" "$died" "$n" ;;
+    esac
+}
+
+points ADD p0 >"$TMP/add"
+points DEL p0 >"$TMP/del"
+batches "ADD killed, then DEL" "$TMP/add" add-del
+batches "ADD killed, then GC" "$TMP/add" add-gc
+batches "DEL killed, then DEL" "$TMP/del" del
+batches "ADD with a failing call" "$TMP/add" fail
