@@ -26,16 +26,21 @@ static int see_addr(const void *entry, void *arg, struct pw_err *err)
     return 0;
 }
 
-/* A route counts in whatever table and by whatever device: sbr and others move them. */
+/* A route counts in whatever table and by whatever device, sbr and others move them; and one that is
+ * gone because a wider one leads there by our interface (sbr drops those that its own default route
+ * stands for). */
 static int see_route(const void *entry, void *arg, struct pw_err *err)
 {
     const struct pw_route *e = entry;
     struct look *l = arg;
 
     (void)err;
-    for (size_t i = 0; i < l->want->n_routes; i++)
-        l->found[i] |= pw_addr_same(&e->dst, &l->want->routes[i].dst) &&
-                       e->dst.prefix == l->want->routes[i].dst.prefix;
+    for (size_t i = 0; i < l->want->n_routes; i++) {
+        const struct pw_addr *dst = &l->want->routes[i].dst;
+        l->found[i] |= e->dst.prefix == dst->prefix && pw_addr_same(&e->dst, dst);
+        l->found[i] |= e->oif == l->ifindex && e->dst.prefix < dst->prefix &&
+                       pw_addr_in(dst, &e->dst);
+    }
     return 0;
 }
 
@@ -95,6 +100,7 @@ static int check_inside(const struct pw_state *st, const struct pw_ip_result *wa
         rc = missing(found, want->ips, sizeof(*want->ips), want->n_ips, "address", err);
     memset(found, 0, n * sizeof(*found));
     cb.fn = see_route;
+    look.ifindex = link.ifindex;
     for (int family = 4; !rc && want->n_routes && family <= 6; family += 2)
         rc = pw_route_list(&nl, family, &cb, err);
     if (!rc && want->n_routes)

@@ -81,8 +81,12 @@ static int configure_inside(const struct pw_plan *plan, const char *ifname, uint
     for (size_t i = 0; i < plan->n_routes; i++) {
         struct pw_route r = plan->routes[i].route;
         r.oif = ifindex;
-        pw_route_add(&b, &r);
         skipped[i] = false;
+        if (plan->routes[i].append) {
+            pw_route_append(&b, &r);
+            continue;
+        }
+        pw_route_add(&b, &r);
         if (plan->routes[i].may_exist)
             pw_nlbatch_ignore_tell(&b, EEXIST, &skipped[i]);
     }

@@ -120,8 +120,7 @@ static void gateway_route(struct pw_plan *p)
     struct pw_plan_route *r = add_route(p);
     r->route.dst = pw_gateway4;
     r->route.scope = RT_SCOPE_LINK;
-    /* Of several interfaces of a pod each has its own. */
-    r->may_exist = true;
+    r->append = true;
 }
 
 /* The rest of its subnet is reached by this interface, also when another has the default route. */

@@ -146,6 +146,11 @@ void pw_route_replace(struct pw_nlbatch *b, const struct pw_route *r)
     route_msg(b, RTM_NEWROUTE, NLM_F_CREATE | NLM_F_REPLACE, r, "replace");
 }
 
+void pw_route_append(struct pw_nlbatch *b, const struct pw_route *r)
+{
+    route_msg(b, RTM_NEWROUTE, NLM_F_CREATE | NLM_F_APPEND, r, "append");
+}
+
 void pw_route_add(struct pw_nlbatch *b, const struct pw_route *r)
 {
     route_msg(b, RTM_NEWROUTE, NLM_F_CREATE | NLM_F_EXCL, r, "add");

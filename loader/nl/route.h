@@ -54,6 +54,8 @@ struct pw_route {
 
 /* Replaces a route of the same destination, table and priority. */
 void pw_route_replace(struct pw_nlbatch *b, const struct pw_route *r);
+/* IPv4: behind others of the same destination; they are used by what is bound to the device. */
+void pw_route_append(struct pw_nlbatch *b, const struct pw_route *r);
 /* Fails with EEXIST where there is one. */
 void pw_route_add(struct pw_nlbatch *b, const struct pw_route *r);
 /* Success when there is none. */

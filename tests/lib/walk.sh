@@ -21,10 +21,12 @@ walk() { # [NETNS...]: also inside these
         bpftool -j net show 2>/dev/null | jq -c '.[].tc[]? | [.devname, .kind, .name]'
         for f in /run/podwire/ipam/*/used-*; do
             # One that is empty is as good as none.
-            [ ! -e "$f" ] || echo "used $f $(od -An -v -tx1 "$f" | tr -d ' \n0' | wc -c)" | grep -v ' 0$'
+            if [ -e "$f" ] && od -An -v -tx1 "$f" | grep -q '[^ 0]'; then
+                echo "used $f $(od -An -v -tx1 "$f" | tr -d ' \n0' | wc -c)"
+            fi
         done
         for f in /run/podwire/ipam/*/lock; do
-            [ ! -e "$f" ] || echo "unfinished $f $(cat "$f")"
+            [ ! -e "$f" ] || [ "$(cat "$f")" = 0 ] || echo "unfinished $f"
         done
         find /run/netns -mindepth 1 2>/dev/null
         for ns in "$@"; do
