@@ -15,7 +15,7 @@ void nsx_enter(const char *name)
 {
     static int start = -1;
     char path[128];
-    int fd;
+    int fd = -1;
 
     if (start < 0)
         start = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
@@ -36,7 +36,7 @@ void nsx_enter(const char *name)
 
 int nsx_socket(const char *name, int family, int type, int protocol)
 {
-    int fd, saved;
+    int fd = -1, saved;
 
     nsx_enter("-"); /* so that the start namespace is remembered before any other */
     nsx_enter(name);
@@ -87,6 +87,18 @@ const char *nsx_text(const union nsx_addr *a)
         snprintf(out, sizeof(ring[0]), "%s:%u", host, nsx_port(a));
     }
     return out;
+}
+
+unsigned long nsx_number(const char *text)
+{
+    char *end;
+    unsigned long n = strtoul(text, &end, 0);
+
+    if (end == text || *end) {
+        fprintf(stderr, "not a number: '%s'\n", text);
+        exit(2);
+    }
+    return n;
 }
 
 unsigned long long nsx_now(void)

@@ -35,6 +35,9 @@ socklen_t nsx_len(const union nsx_addr *a);
 const char *nsx_text(const union nsx_addr *a);
 unsigned nsx_port(const union nsx_addr *a);
 
+/* A number from a command line; ends the program when it is none. */
+unsigned long nsx_number(const char *text);
+
 /* CLOCK_MONOTONIC in ms. */
 unsigned long long nsx_now(void);
 

@@ -27,8 +27,15 @@ void *pkt_raw(struct pkt *p, const void *bytes, size_t n)
 
 bool pkt_mac(uint8_t out[6], const char *text)
 {
-    return sscanf(text, "%2hhx:%2hhx:%2hhx:%2hhx:%2hhx:%2hhx", &out[0], &out[1], &out[2], &out[3],
-                  &out[4], &out[5]) == 6;
+    for (unsigned i = 0; i < 6; i++) {
+        char *end;
+        unsigned long byte = strtoul(text, &end, 16);
+        if (end == text || byte > 255 || *end != (i < 5 ? ':' : '\0'))
+            return false;
+        out[i] = (uint8_t)byte;
+        text = end + 1;
+    }
+    return true;
 }
 
 void pkt_eth(struct pkt *p, const char *dst, const char *src, uint16_t type)

@@ -177,7 +177,7 @@ pod_add() {
     fi
     local ip4 ip6 hostif
     eval "$(cat "$TMP/$name.result")"
-    # shellcheck disable=SC2154
+    # shellcheck disable=SC2154,SC2034 # set by eval; read by tests
     IP4[$name]=$ip4 IP6[$name]=$ip6 HOSTIF[$name]=$hostif
     [ -z "${PODWIRE_TEST_AFTER_ADD:-}" ] || eval "$PODWIRE_TEST_AFTER_ADD" # mutate.sh
     if [ "$DEVICE" = reference ]; then

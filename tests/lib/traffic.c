@@ -88,7 +88,7 @@ static bool open_server(struct tr_flow *f)
     const struct tr_spec *s = &f->spec;
     int type = s->proto == TR_TCP ? SOCK_STREAM : SOCK_DGRAM;
     union nsx_addr at = s->at;
-    int fd;
+    int fd = -1;
 
     if (s->proto == TR_ICMP)
         return true;
@@ -126,7 +126,7 @@ static void open_client(struct tr_flow *f)
 {
     const struct tr_spec *s = &f->spec;
     struct tr_state *st = f->state;
-    int family = s->dst.sa.sa_family, fd;
+    int family = s->dst.sa.sa_family, fd = -1;
 
     if (s->proto == TR_ICMP) {
         fd = nsx_socket(s->from, family, SOCK_RAW, tr_is6(f) ? IPPROTO_ICMPV6 : IPPROTO_ICMP);
@@ -334,7 +334,7 @@ unsigned tr_run(struct tr_flow *flows, unsigned n, const char *const *steps, uns
     if (!pattern[0] && !pattern[1])
         fill_pattern();
     if (getenv("PWT_STALL"))
-        tr_stall_ms = (unsigned)atoi(getenv("PWT_STALL"));
+        tr_stall_ms = (unsigned)nsx_number(getenv("PWT_STALL"));
     if (tr_window > MAX_WINDOW || n > MAX_FLOWS)
         abort();
     for (unsigned i = 0; i < n; i++) {

@@ -51,7 +51,8 @@ bool tr_parse(struct tr_spec *out, const char *line, char *why)
 
     snprintf(copy, sizeof(copy), "%s", line);
     word = strtok_r(copy, " \t\n", &save);
-    if (!word || (strcmp(word, "tcp") && strcmp(word, "udp") && strcmp(word, "icmp"))) {
+    if (!word ||
+        (strcmp(word, "tcp") != 0 && strcmp(word, "udp") != 0 && strcmp(word, "icmp") != 0)) {
         snprintf(why, 128, "a flow is tcp, udp or icmp, not '%.40s'", word ? word : "");
         return false;
     }

@@ -1,5 +1,6 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: Apache-2.0
+# shellcheck disable=SC2086,SC2046 # specs are words, and meant to be split
 # What the tests of translated flows share: Services as kube-proxy makes them, and the flows that
 # meet them. Source after topo.sh; nat_nft or nat_iptables loads the rules for pods pod1 and pod2.
 #

@@ -8,6 +8,7 @@
  * usage.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <jansson.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -79,7 +80,7 @@ static int call(const char *command, json_t *conf, char *const args[3], char *ou
     if (!type)
         die("plugin without type", text);
     find(path, type);
-    if (pipe(in) < 0 || pipe(back) < 0)
+    if (pipe2(in, O_CLOEXEC) < 0 || pipe2(back, O_CLOEXEC) < 0)
         die("pipe", strerror(errno));
     pid = fork();
     if (pid == 0) {

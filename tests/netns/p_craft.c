@@ -58,7 +58,7 @@ static int open_packet(const char *place, uint16_t protocol)
     struct sockaddr_ll at = {.sll_family = AF_PACKET, .sll_protocol = htons(protocol)};
     const char *dev = strchr(place, ':');
     char ns[48];
-    int fd, one = 1;
+    int fd = -1, one = 1;
 
     if (!dev)
         die("not NS:IF", place);
@@ -124,8 +124,8 @@ static void make(struct pkt *p)
         nd(p, 143, 1, false, 0);
         pkt_pay(p, mld, sizeof(mld));
     } else {
-        uint16_t sport = (uint16_t)atoi(arg("sport", NULL)),
-                 dport = (uint16_t)atoi(arg("dport", NULL));
+        uint16_t sport = (uint16_t)nsx_number(arg("sport", NULL)),
+                 dport = (uint16_t)nsx_number(arg("dport", NULL));
         if (strcmp(kind, "vlan") == 0)
             pkt_vlan(p, 5);
         pkt_ip(p, arg("src", NULL), arg("dst", NULL));
@@ -168,7 +168,7 @@ int main(int argc, char **argv)
     static struct pkt p;
     static uint8_t frame[70000];
     struct pollfd fds[10];
-    int fd, quiet = 40;
+    int fd = -1, quiet = 40;
 
     nsx_enter("-");
     for (int i = 1; i < argc; i++) {
@@ -198,11 +198,11 @@ int main(int argc, char **argv)
     }
     fds[n_watch] = (struct pollfd){.fd = fd, .events = POLLIN};
     make(&p);
-    for (int i = atoi(arg("n", NULL)); i > 0; i--)
+    for (int i = (int)nsx_number(arg("n", NULL)); i > 0; i--)
         if (send(fd, p.data, p.len, 0) < 0)
             die("send", arg("from", NULL));
     if (getenv("PW_QUIET"))
-        quiet = atoi(getenv("PW_QUIET"));
+        quiet = (int)nsx_number(getenv("PW_QUIET"));
     while (poll(fds, n_watch + 1, quiet) > 0) {
         for (unsigned i = 0; i <= n_watch; i++) {
             ssize_t n;

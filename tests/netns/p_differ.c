@@ -81,7 +81,7 @@ static int open_packet(const char *place, bool capture)
     struct sockaddr_ll at = {.sll_family = AF_PACKET};
     char ns[48];
     const char *dev = strchr(place, ':');
-    int fd, one = 1, size = 64 << 20;
+    int fd = -1, one = 1, size = 64 << 20;
 
     if (!dev)
         die("not NS:IF", place);
@@ -302,7 +302,7 @@ static void command(const char *text)
     char line[512];
 
     snprintf(line, sizeof(line), "( %s ) >&2", text);
-    if (system(line) != 0)
+    if (system(line) != 0) /* NOLINT(cert-env33-c): the test script's own words */
         die("command failed", text);
 }
 
@@ -394,7 +394,7 @@ static void add_flow(char *line)
             die("not key=value", word);
         *v++ = '\0';
         if (strcmp(word, "mtu") == 0)
-            f->mtu = (unsigned)atoi(v);
+            f->mtu = (unsigned)nsx_number(v);
         else if (strcmp(word, "from") == 0)
             snprintf(f->from, sizeof(f->from), "%s", v);
         else if (strcmp(word, "at") == 0)
@@ -445,7 +445,7 @@ int main(int argc, char **argv)
         } else if (strncmp(argv[i], "between=", 8) == 0 && n_between < MAX_PASS) {
             between[n_between++] = argv[i] + 8;
         } else if (strncmp(argv[i], "quiet=", 6) == 0) {
-            quiet_ms = (unsigned)atoi(argv[i] + 6);
+            quiet_ms = (unsigned)nsx_number(argv[i] + 6);
         } else {
             fprintf(stderr, "differ: unknown argument %s\n", argv[i]);
             return 2;

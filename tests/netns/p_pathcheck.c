@@ -79,7 +79,7 @@ int main(int argc, char **argv)
     nsx_enter("-");
     for (i = 1; i < argc && strcmp(argv[i], "--") != 0; i++) {
         if (strncmp(argv[i], "port=", 5) == 0)
-            port = (uint16_t)atoi(argv[i] + 5);
+            port = (uint16_t)nsx_number(argv[i] + 5);
         else if (n_places < 32)
             attach(&places[n_places++], argv[i]);
     }

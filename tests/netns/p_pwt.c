@@ -28,11 +28,11 @@ int main(int argc, char **argv)
         if (opt == 's' && n_given < 64)
             given[n_given++] = optarg;
         else if (opt == 'n')
-            rounds = (unsigned)atoi(optarg);
+            rounds = (unsigned)nsx_number(optarg);
         else if (opt == 'q')
-            tr_step_bytes = (unsigned)atoi(optarg);
+            tr_step_bytes = (unsigned)nsx_number(optarg);
         else if (opt == 'w')
-            tr_window = (unsigned)atoi(optarg);
+            tr_window = (unsigned)nsx_number(optarg);
         else
             return 2;
     }

@@ -30,7 +30,7 @@ int main(int argc, char **argv)
         fprintf(stderr, "usage: round NS:IF PORT COMMAND...\n");
         return 2;
     }
-    skel->rodata->port = (uint16_t)atoi(argv[2]);
+    skel->rodata->port = (uint16_t)nsx_number(argv[2]);
     snprintf(ns, sizeof(ns), "%.*s", (int)(dev - argv[1]), argv[1]);
     nsx_enter("-");
     if (pw_test_round__load(skel) == 0) {

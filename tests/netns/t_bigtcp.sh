@@ -6,6 +6,7 @@
 # jumbo header turns down IPv6 packets larger than 64 KiB that it shall forward (Packet Too Big).
 # pw-test: vm
 # pw-test: timeout=200
+# shellcheck disable=SC2086 # addresses, names and numbers: nothing to split
 . "$(dirname "$0")/../lib/tap.sh"
 . "$TOP/tests/lib/topo.sh"
 SIZE=150000

@@ -6,6 +6,7 @@
 # what comes back. From a pod to every sort of place, and from the wire to pods.
 # pw-test: vm
 # pw-test: timeout=300
+# shellcheck disable=SC2086 # addresses, names and numbers: nothing to split
 . "$(dirname "$0")/../lib/tap.sh"
 . "$TOP/tests/lib/topo.sh"
 

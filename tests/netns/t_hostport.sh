@@ -23,7 +23,7 @@ port_flows() { # FAMILY
 topo_up
 for DEVICE in $(test_devices); do
     pod_add pod1
-    CNI_RUNTIME='{"portMappings": [
+    export CNI_RUNTIME='{"portMappings": [
         {"hostPort": 18080, "containerPort": 8080, "protocol": "tcp"},
         {"hostPort": 18080, "containerPort": 8080, "protocol": "udp"}]}'
     pod_add pod2 '.cniVersion = "1.0.0" | .plugins += [{type: "portmap", capabilities: {portMappings: true}}]'
@@ -39,5 +39,5 @@ for DEVICE in $(test_devices); do
     is "$DEVICE: nothing is INVALID between native addresses" "$(invalid)" 0
     pod_del pod2
     pod_del pod1
-    CNI_RUNTIME='{}'
+    export CNI_RUNTIME=
 done

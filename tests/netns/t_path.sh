@@ -107,7 +107,7 @@ for from in $devices; do
     for to in $devices; do
         DEVICE=$from pod_add pod1
         DEVICE=$to pod_add pod2
-        DEVICE=$from
+        export DEVICE=$from
         rows "$from" "$to"
         pod_del pod1
         pod_del pod2

@@ -4,6 +4,7 @@
 # conntrack sees both directions of a flow or neither, so nothing hangs and nothing is INVALID.
 # pw-test: vm
 # pw-test: timeout=200
+# shellcheck disable=SC2086 # addresses, names and numbers: nothing to split
 . "$(dirname "$0")/../lib/tap.sh"
 . "$TOP/tests/lib/topo.sh"
 

@@ -5,6 +5,7 @@
 # privileged pod that tries to get round it all.
 # pw-test: vm
 # pw-test: timeout=300
+# shellcheck disable=SC2086 # addresses, names and numbers: nothing to split
 . "$(dirname "$0")/../lib/tap.sh"
 . "$TOP/tests/lib/topo.sh"
 
@@ -109,8 +110,6 @@ everything() {
 
 # What a kernel sends by itself when its device comes up with an address of its own making.
 real_kernel() {
-    local before after
-    before=$(spoofed)
     in_ns pod3 sh -c 'ip link set eth0 down
         echo 1 >/proc/sys/net/ipv6/conf/eth0/accept_dad
         echo 1 >/proc/sys/net/ipv6/conf/eth0/router_solicitation_interval
