@@ -179,6 +179,10 @@ static bool describe(char *out, size_t size, uint8_t *ip, size_t len,
     if (error && ((proto == IPPROTO_ICMP && *l4 == 11) || (proto == IPPROTO_ICMPV6 && *l4 == 3)) &&
         l4[1] == 1)
         return false;
+    /* Redirects are sent to a host as often as the kernel likes. */
+    if (len > head &&
+        ((proto == IPPROTO_ICMP && *l4 == 5) || (proto == IPPROTO_ICMPV6 && *l4 == 137)))
+        return false;
     if (proto == IPPROTO_UDP)
         field = 6;
     else if (proto == IPPROTO_TCP)
