@@ -12,6 +12,8 @@ check_pkgs=(mount clang-format-19 clang-tidy-19 libclang-rt-19-dev cppcheck shel
     iptables jq procps util-linux containernetworking-plugins curl protobuf-compiler
     iputils-ping)
 vm_pkgs=(xz-utils zstd qemu-system-x86 mmdebstrap e2fsprogs kmod cpio busybox-static file)
+# DPDK as a foreign vhost-user front-end; its drivers are added below.
+check_pkgs+=(dpdk-dev)
 demo_pkgs=(mount iproute2 nftables iptables jq procps util-linux iputils-ping iperf3
     containernetworking-plugins)
 bench_pkgs=(iperf3 sockperf)
@@ -38,6 +40,14 @@ bookworm | trixie) ;;
     # Elsewhere we cannot know the package names: trust what is there, the build says what is not.
     exit 0 ;;
 esac
+
+# DPDK's drivers carry its ABI version in their names.
+for step in "$@"; do
+    [ "$step" = check ] || continue
+    abi=23
+    [ "$codename" = bookworm ] || abi=25
+    want+=("librte-net-virtio$abi" "librte-net-vhost$abi" "librte-mempool-ring$abi")
+done
 
 have() { [ "$(dpkg-query -W -f='${db:Status-Abbrev}' "$1" 2>/dev/null)" = "ii " ]; }
 new_enough() { # the version of Debian 12 itself is too old for these
