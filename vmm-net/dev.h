@@ -7,8 +7,8 @@
  * only between vn_pair_pause and vn_pair_resume. A worker's stay in the gate is one bounded batch
  * without blocking calls.
  */
-#ifndef VN_DEV_H
-#define VN_DEV_H
+#ifndef PW_VMM_DEV_H
+#define PW_VMM_DEV_H
 
 #include <pthread.h>
 #include <stdatomic.h>

@@ -115,8 +115,7 @@ static bool resume_packed(struct vn_virtq *q, struct region_packed *r)
     }
     if (pos != next || wrap != next_wrap) {
         /* Died between the two notes: whether the guest saw the batch is in the ring itself. */
-        uint16_t f = __atomic_load_n((const uint16_t *)(const void *)(q->desc + 16ull * pos + 14),
-                                     __ATOMIC_ACQUIRE);
+        uint16_t f = vq_acquire16(q->desc + 16ull * pos + 14);
         if (!!(f & VQ_F_USED) == wrap && !!(f & VQ_F_AVAIL) == wrap) {
             pos = next;
             wrap = next_wrap;
@@ -141,7 +140,7 @@ bool vq_inflight_resume(struct vn_virtq *q)
     STORE(r->features, 0);
     STORE(r->desc_num, q->num);
     STORE(r->version, INFLIGHT_VERSION);
-    q->next_used = __atomic_load_n((const uint16_t *)(const void *)(q->used + 2), __ATOMIC_ACQUIRE);
+    q->next_used = vq_acquire16(q->used + 2);
     q->next_avail = q->avail_seen = q->next_used;
     STORE(r->used_idx, q->next_used);
     for (uint16_t i = 0; i < q->num; i++)

@@ -14,7 +14,7 @@
  */
 #define GUARDS 1024
 static struct guard {
-    _Atomic(uintptr_t) start;
+    _Atomic(uint8_t *) start;
     _Atomic(size_t) len;
     _Atomic(atomic_bool *) poisoned;
 } guards[GUARDS];
@@ -32,7 +32,7 @@ static int guard_add(const struct vn_map *m, atomic_bool *poisoned)
     if (slot >= 0) {
         atomic_store(&guards[slot].len, m->len);
         atomic_store(&guards[slot].poisoned, poisoned);
-        atomic_store(&guards[slot].start, (uintptr_t)m->base);
+        atomic_store(&guards[slot].start, m->base);
     }
     pthread_mutex_unlock(&guards_lock);
     return slot;
@@ -43,12 +43,12 @@ bool vmmnet_sigbus(void *addr)
     uintptr_t a = (uintptr_t)addr;
 
     for (int i = 0; i < GUARDS; i++) {
-        uintptr_t start = atomic_load(&guards[i].start);
+        uint8_t *start = atomic_load(&guards[i].start);
         size_t len = atomic_load(&guards[i].len);
-        if (!start || a - start >= len)
+        if (!start || a - (uintptr_t)start >= len)
             continue;
         /* The whole region: part of a huge page mapping cannot be replaced. */
-        void *p = mmap((void *)start, len, PROT_READ | PROT_WRITE,
+        void *p = mmap(start, len, PROT_READ | PROT_WRITE,
                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE, -1, 0);
         if (p == MAP_FAILED)
             return false;
@@ -68,7 +68,8 @@ static void on_sigbus(int sig, siginfo_t *si, void *ctx)
         else if (old_action.sa_handler != SIG_DFL && old_action.sa_handler != SIG_IGN)
             old_action.sa_handler(sig);
         else
-            signal(SIGBUS, SIG_DFL); /* the fault repeats and ends the process */
+            (void)sigaction(SIGBUS, &(struct sigaction){.sa_handler = SIG_DFL},
+                            NULL); /* the fault repeats and ends the process */
     }
     errno = saved;
 }
@@ -136,7 +137,7 @@ int vn_map_open(struct vn_map *m, int fd, uint64_t offset, uint64_t size, atomic
 void vn_map_close(struct vn_map *m)
 {
     if (m->guard >= 0)
-        atomic_store(&guards[m->guard].start, 0);
+        atomic_store(&guards[m->guard].start, NULL);
     if (m->base)
         munmap(m->base, m->len);
     *m = (struct vn_map)VN_MAP_INIT;

@@ -4,8 +4,8 @@
  * through vn_mem_at() (whole range or nothing). A mapping whose file is truncated under us does
  * not kill the process: the region turns into empty memory and `poisoned` is set.
  */
-#ifndef VN_MEM_H
-#define VN_MEM_H
+#ifndef PW_VMM_MEM_H
+#define PW_VMM_MEM_H
 
 #include <stdatomic.h>
 #include <stdbool.h>

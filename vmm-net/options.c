@@ -117,8 +117,8 @@ static int number(const char *what, const char *text, int base, unsigned long ma
 
 static int tap_fds(struct vh_options *o, const char *text, struct pw_err *err)
 {
-    char *end;
-    unsigned long v;
+    char *end = NULL;
+    unsigned long v = 0;
 
     for (;;) {
         int rc = number("tap-fd", text, 10, 1 << 20, &v, &end, err);
@@ -127,7 +127,7 @@ static int tap_fds(struct vh_options *o, const char *text, struct pw_err *err)
         if (o->tap_fds == VMMNET_MAX_PAIRS)
             return pw_err_set(err, -EINVAL, "--tap-fd: more than %u queues", VMMNET_MAX_PAIRS);
         o->tap_fd[o->tap_fds++] = (int)v;
-        if (!*end)
+        if (!end || !*end)
             return 0;
         if (*end != ',')
             return pw_err_set(err, -EINVAL, "--tap-fd: numbers with commas between them");
@@ -137,8 +137,8 @@ static int tap_fds(struct vh_options *o, const char *text, struct pw_err *err)
 
 static int user(struct vh_options *o, const char *text, struct pw_err *err)
 {
-    char *end;
-    unsigned long v;
+    char *end = NULL;
+    unsigned long v = 0;
     int rc = number("user", text, 10, UINT32_MAX - 1, &v, &end, err);
 
     if (rc)
@@ -146,7 +146,7 @@ static int user(struct vh_options *o, const char *text, struct pw_err *err)
     o->uid = (uid_t)v;
     o->gid = (gid_t)v;
     o->have_uid = true;
-    if (!*end)
+    if (!end || !*end)
         return 0;
     if (*end != ':')
         return pw_err_set(err, -EINVAL, "--user: UID or UID:GID in numbers");

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* podwire-vhost's command line. */
-#ifndef VN_OPTIONS_H
-#define VN_OPTIONS_H
+#ifndef PW_VMM_OPTIONS_H
+#define PW_VMM_OPTIONS_H
 
 #include <stdbool.h>
 #include <stdint.h>

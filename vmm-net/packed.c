@@ -6,16 +6,6 @@
 #define EVENT_DISABLE 1u
 #define EVENT_DESC 2u
 
-static uint16_t load16(const uint8_t *p)
-{
-    return __atomic_load_n((const uint16_t *)(const void *)p, __ATOMIC_RELAXED);
-}
-
-static void store16(uint8_t *p, uint16_t v)
-{
-    __atomic_store_n((uint16_t *)(void *)p, v, __ATOMIC_RELAXED);
-}
-
 static uint8_t *slot(const struct vn_virtq *q, uint16_t i)
 {
     return q->desc + 16ull * i;
@@ -42,7 +32,7 @@ void packed_position(struct vn_virtq *q, uint32_t base)
 
 bool packed_pending(const struct vn_virtq *q)
 {
-    return is_avail(load16(slot(q, q->next_avail) + 14), q->avail_wrap);
+    return is_avail(vq_load16(slot(q, q->next_avail) + 14), q->avail_wrap);
 }
 
 static void advance(const struct vn_virtq *q, uint16_t *pos, bool *wrap, unsigned n)
@@ -58,8 +48,7 @@ static void advance(const struct vn_virtq *q, uint16_t *pos, bool *wrap, unsigne
 
 enum vq_result packed_pop(struct vn_virtq *q, const struct vq_sink *s, struct vq_chain *c)
 {
-    uint16_t flags = __atomic_load_n((const uint16_t *)(const void *)(slot(q, q->next_avail) + 14),
-                                     __ATOMIC_ACQUIRE);
+    uint16_t flags = vq_acquire16(slot(q, q->next_avail) + 14);
     if (!is_avail(flags, q->avail_wrap))
         return VQ_NONE;
 
@@ -110,15 +99,15 @@ void packed_push(struct vn_virtq *q, const struct vq_chain *c, uint32_t len)
     uint16_t flags =
         (uint16_t)((q->used_wrap ? VQ_F_AVAIL | VQ_F_USED : 0) | (len ? VQ_F_WRITE : 0));
 
-    __atomic_store_n((uint32_t *)(void *)(d + 8), len, __ATOMIC_RELAXED);
-    store16(d + 12, c->id);
+    vq_store32((d + 8), len);
+    vq_store16(d + 12, c->id);
     if (!q->batch_open) {
         q->batch_open = true;
         q->batch_pos = q->next_used;
         q->batch_flags = flags;
     } else {
         /* Not seen before the first: the driver looks at descriptors in order. */
-        __atomic_store_n((uint16_t *)(void *)(d + 14), flags, __ATOMIC_RELEASE);
+        vq_release16(d + 14, flags);
     }
     if (q->log_used)
         vn_log_mark(q->log, q->desc_gpa + 16ull * q->next_used, 16);
@@ -129,8 +118,7 @@ void packed_publish(struct vn_virtq *q)
 {
     if (!q->batch_open)
         return;
-    __atomic_store_n((uint16_t *)(void *)(slot(q, q->batch_pos) + 14), q->batch_flags,
-                     __ATOMIC_RELEASE);
+    vq_release16(slot(q, q->batch_pos) + 14, q->batch_flags);
     q->batch_open = false;
 }
 
@@ -143,7 +131,7 @@ bool packed_want_call(struct vn_virtq *q)
     q->signalled_valid = true;
     __atomic_thread_fence(__ATOMIC_SEQ_CST);
     /* One load for both halves: off_wrap and flags belong together. */
-    uint32_t ev = __atomic_load_n((const uint32_t *)(const void *)q->avail, __ATOMIC_RELAXED);
+    uint32_t ev = vq_load32(q->avail);
     uint16_t flags = ev >> 16 & 3;
     if (flags != EVENT_DESC || !q->event_idx)
         return flags != EVENT_DISABLE;
@@ -160,8 +148,7 @@ bool packed_want_call(struct vn_virtq *q)
 
 static void set_event(struct vn_virtq *q, uint16_t off_wrap, uint16_t flags)
 {
-    __atomic_store_n((uint32_t *)(void *)q->used, off_wrap | (uint32_t)flags << 16,
-                     __ATOMIC_RELAXED);
+    vq_store32(q->used, off_wrap | (uint32_t)flags << 16);
     if (q->log_used)
         vn_log_mark(q->log, q->used_log, 4);
 }

@@ -3,8 +3,8 @@
  * The vhost-user conversation: one table row per request says payload size, descriptors and what
  * must have been negotiated; the dispatcher checks the row before the handler runs.
  */
-#ifndef VN_PROTO_H
-#define VN_PROTO_H
+#ifndef PW_VMM_PROTO_H
+#define PW_VMM_PROTO_H
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -4,8 +4,8 @@
  * into guest memory, in batches: one publication of used buffers and at most one interrupt per
  * batch. Nothing is queued here: without receive buffers the tap is not read.
  */
-#ifndef VN_PUMP_H
-#define VN_PUMP_H
+#ifndef PW_VMM_PUMP_H
+#define PW_VMM_PUMP_H
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -444,9 +444,9 @@ int vn_dev_rarp(struct vmmnet *dev, const uint8_t mac[6], struct pw_err *err)
     uint8_t *e = f + VNET_HDR_LEN;
     static const uint8_t rarp[] = {0x80, 0x35, 0, 1, 8, 0, 6, 4, 0, 3};
 
-    if ((mac[0] & 1) || !memcmp(mac, "\0\0\0\0\0", 6))
+    if ((mac[0] & 1) || memcmp(mac, "\0\0\0\0\0", 6) == 0)
         return pw_err_set(err, -EINVAL, "RARP: not a station's address");
-    if (dev->have_mac && memcmp(mac, dev->mac, 6))
+    if (dev->have_mac && memcmp(mac, dev->mac, 6) != 0)
         return pw_err_set(err, -EPERM, "RARP: not this device's address");
     memset(e, 0xff, 6);
     memcpy(e + 6, mac, 6);

@@ -3,8 +3,8 @@
  * What the back-end gives up before the first guest byte. Two steps, since threads and devices are
  * made between them: confine() takes namespaces and privileges, filter() the system calls.
  */
-#ifndef VN_SANDBOX_H
-#define VN_SANDBOX_H
+#ifndef PW_VMM_SANDBOX_H
+#define PW_VMM_SANDBOX_H
 
 #include <sys/types.h>
 

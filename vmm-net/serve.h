@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Where front-ends come from: a listening socket, a path to connect to, or a socket handed over. */
-#ifndef VN_SERVE_H
-#define VN_SERVE_H
+#ifndef PW_VMM_SERVE_H
+#define PW_VMM_SERVE_H
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -5,16 +5,6 @@
 #define USED_F_NO_NOTIFY 1u
 #define AVAIL_F_NO_INTERRUPT 1u
 
-static uint16_t load16(const uint8_t *p)
-{
-    return __atomic_load_n((const uint16_t *)(const void *)p, __ATOMIC_RELAXED);
-}
-
-static void store16(uint8_t *p, uint16_t v)
-{
-    __atomic_store_n((uint16_t *)(void *)p, v, __ATOMIC_RELAXED);
-}
-
 static uint16_t mask(const struct vn_virtq *q)
 {
     return (uint16_t)(q->num - 1);
@@ -40,21 +30,20 @@ void split_position(struct vn_virtq *q)
 {
     if (q->inflight && vq_inflight_resume(q))
         return;
-    q->next_used = load16(q->used + 2);
+    q->next_used = vq_load16(q->used + 2);
     q->next_avail = q->next_used;
     q->avail_seen = q->next_avail;
 }
 
 bool split_pending(const struct vn_virtq *q)
 {
-    return load16(q->avail + 2) != q->next_avail;
+    return vq_load16(q->avail + 2) != q->next_avail;
 }
 
 enum vq_result split_pop(struct vn_virtq *q, const struct vq_sink *s, struct vq_chain *c)
 {
     if (q->next_avail == q->avail_seen) {
-        uint16_t idx =
-            __atomic_load_n((const uint16_t *)(const void *)(q->avail + 2), __ATOMIC_ACQUIRE);
+        uint16_t idx = vq_acquire16(q->avail + 2);
         if (idx == q->next_avail)
             return VQ_NONE;
         if ((uint16_t)(idx - q->next_used) > q->num)
@@ -62,7 +51,7 @@ enum vq_result split_pop(struct vn_virtq *q, const struct vq_sink *s, struct vq_
         q->avail_seen = idx;
     }
 
-    uint16_t head = load16(q->avail + 4 + 2ull * (q->next_avail & mask(q)));
+    uint16_t head = vq_load16(q->avail + 4 + 2ull * (q->next_avail & mask(q)));
     if (head >= q->num)
         return vq_break(q, "head beyond the ring");
     c->id = head;
@@ -98,8 +87,8 @@ void split_push(struct vn_virtq *q, const struct vq_chain *c, uint32_t len)
 {
     uint64_t off = 4 + 8ull * (q->next_used & mask(q));
 
-    __atomic_store_n((uint32_t *)(void *)(q->used + off), (uint32_t)c->id, __ATOMIC_RELAXED);
-    __atomic_store_n((uint32_t *)(void *)(q->used + off + 4), len, __ATOMIC_RELAXED);
+    vq_store32((q->used + off), (uint32_t)c->id);
+    vq_store32((q->used + off + 4), len);
     log_used(q, off, 8);
     if (q->inflight)
         vq_inflight_push(q, c->id);
@@ -108,7 +97,7 @@ void split_push(struct vn_virtq *q, const struct vq_chain *c, uint32_t len)
 
 void split_publish(struct vn_virtq *q)
 {
-    __atomic_store_n((uint16_t *)(void *)(q->used + 2), q->next_used, __ATOMIC_RELEASE);
+    vq_release16(q->used + 2, q->next_used);
     log_used(q, 2, 2);
 }
 
@@ -120,22 +109,22 @@ bool split_want_call(struct vn_virtq *q)
     /* The driver writes its event, then reads the index; we do it the other way round. */
     __atomic_thread_fence(__ATOMIC_SEQ_CST);
     if (!q->event_idx)
-        return !(load16(q->avail) & AVAIL_F_NO_INTERRUPT);
+        return !(vq_load16(q->avail) & AVAIL_F_NO_INTERRUPT);
     q->signalled = now;
     q->signalled_valid = true;
     if (!valid)
         return true;
-    uint16_t event = load16(used_event(q));
+    uint16_t event = vq_load16(used_event(q));
     return (uint16_t)(now - event - 1) < (uint16_t)(now - old);
 }
 
 bool split_arm(struct vn_virtq *q)
 {
     if (q->event_idx) {
-        store16(avail_event(q), q->next_avail);
+        vq_store16(avail_event(q), q->next_avail);
         log_used(q, 4 + 8ull * q->num, 2);
     } else {
-        store16(q->used, 0);
+        vq_store16(q->used, 0);
         log_used(q, 0, 2);
     }
     __atomic_thread_fence(__ATOMIC_SEQ_CST);
@@ -147,6 +136,6 @@ void split_disarm(struct vn_virtq *q)
     /* With event index the stale event does it: kicks come only when it is crossed. */
     if (q->event_idx)
         return;
-    store16(q->used, USED_F_NO_NOTIFY);
+    vq_store16(q->used, USED_F_NO_NOTIFY);
     log_used(q, 0, 2);
 }

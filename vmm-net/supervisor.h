@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A parent that only waits: starts the back-end again when it dies, with the same descriptors. */
-#ifndef VN_SUPERVISOR_H
-#define VN_SUPERVISOR_H
+#ifndef PW_VMM_SUPERVISOR_H
+#define PW_VMM_SUPERVISOR_H
 
 #include "loader/base/err.h"
 

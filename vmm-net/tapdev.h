@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A tap's queues: open, offloads by what the guest takes, switch on and off, hand over by fd. */
-#ifndef VN_TAPDEV_H
-#define VN_TAPDEV_H
+#ifndef PW_VMM_TAPDEV_H
+#define PW_VMM_TAPDEV_H
 
 #include <stdbool.h>
 #include <stdint.h>

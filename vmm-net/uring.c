@@ -53,44 +53,29 @@ static int restrict_to_writes(int ring)
     return 0;
 }
 
-int vn_uring_new(unsigned entries, struct vn_uring **out, struct pw_err *err)
+static int setup(struct vn_uring *u, unsigned entries)
 {
     struct io_uring_params pr = {.flags = IORING_SETUP_R_DISABLED};
-    struct vn_uring *u = calloc(1, sizeof(*u));
 
-    if (!u)
-        return pw_err_set(err, -ENOMEM, "io_uring: out of memory");
     u->fd = sys_setup(entries, &pr);
-    int rc = u->fd < 0 ? -errno : 0;
-    if (!rc && !(pr.features & IORING_FEAT_SINGLE_MMAP))
-        rc = -ENOSYS;
-    if (!rc) {
-        size_t sq = pr.sq_off.array + pr.sq_entries * sizeof(unsigned);
-        size_t cq = pr.cq_off.cqes + pr.cq_entries * sizeof(struct io_uring_cqe);
-        u->rings_len = sq > cq ? sq : cq;
-        u->rings = mmap(NULL, u->rings_len, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE,
-                        u->fd, IORING_OFF_SQ_RING);
-        if (u->rings == MAP_FAILED) {
-            u->rings = NULL;
-            rc = -errno;
-        }
-    }
-    if (!rc) {
-        u->sqes_len = pr.sq_entries * sizeof(struct io_uring_sqe);
-        u->sqes = mmap(NULL, u->sqes_len, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, u->fd,
-                       IORING_OFF_SQES);
-        if (u->sqes == MAP_FAILED) {
-            u->sqes = NULL;
-            rc = -errno;
-        }
-    }
-    if (!rc)
-        rc = restrict_to_writes(u->fd);
-    if (rc) {
-        vn_uring_free(u);
-        return pw_err_errno(err, rc, "io_uring");
-    }
-    uint8_t *b = u->rings;
+    if (u->fd < 0)
+        return -errno;
+    if (!(pr.features & IORING_FEAT_SINGLE_MMAP))
+        return -ENOSYS;
+    size_t sq = pr.sq_off.array + pr.sq_entries * sizeof(unsigned);
+    size_t cq = pr.cq_off.cqes + pr.cq_entries * sizeof(struct io_uring_cqe);
+    u->rings_len = sq > cq ? sq : cq;
+    uint8_t *b = mmap(NULL, u->rings_len, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, u->fd,
+                      IORING_OFF_SQ_RING);
+    if (b == MAP_FAILED)
+        return -errno;
+    u->rings = b;
+    u->sqes_len = pr.sq_entries * sizeof(struct io_uring_sqe);
+    void *sqes = mmap(NULL, u->sqes_len, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, u->fd,
+                      IORING_OFF_SQES);
+    if (sqes == MAP_FAILED)
+        return -errno;
+    u->sqes = sqes;
     u->sq_tail = (void *)(b + pr.sq_off.tail);
     u->sq_array = (void *)(b + pr.sq_off.array);
     memcpy(&u->sq_mask, b + pr.sq_off.ring_mask, sizeof(u->sq_mask));
@@ -98,6 +83,20 @@ int vn_uring_new(unsigned entries, struct vn_uring **out, struct pw_err *err)
     u->cq_tail = (void *)(b + pr.cq_off.tail);
     memcpy(&u->cq_mask, b + pr.cq_off.ring_mask, sizeof(u->cq_mask));
     u->cqes = (void *)(b + pr.cq_off.cqes);
+    return restrict_to_writes(u->fd);
+}
+
+int vn_uring_new(unsigned entries, struct vn_uring **out, struct pw_err *err)
+{
+    struct vn_uring *u = calloc(1, sizeof(*u));
+
+    if (!u)
+        return pw_err_set(err, -ENOMEM, "io_uring: out of memory");
+    int rc = setup(u, entries);
+    if (rc) {
+        vn_uring_free(u);
+        return pw_err_errno(err, rc, "io_uring");
+    }
     *out = u;
     return 0;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A batch of tap writes in one system call, where the kernel has io_uring. */
-#ifndef VN_URING_H
-#define VN_URING_H
+#ifndef PW_VMM_URING_H
+#define PW_VMM_URING_H
 
 #include "loader/base/err.h"
 #include "vmm-net/pump.h"

@@ -8,8 +8,8 @@
  * Buffers are used in the order they were made available, so that the position alone says what is
  * outstanding: a crash loses nothing and needs no list.
  */
-#ifndef VN_VIRTQ_H
-#define VN_VIRTQ_H
+#ifndef PW_VMM_VIRTQ_H
+#define PW_VMM_VIRTQ_H
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -102,7 +102,39 @@ void vq_disarm(struct vn_virtq *q);
 /* Whether the driver has made something available (a hint, no validation). */
 bool vq_pending(const struct vn_virtq *q);
 
-/* ---- between virtq.c, split.c and packed.c ---- */
+/* ---- between virtq.c, split.c, packed.c and inflight.c ---- */
+
+/* Guest memory changes under us: each access is one load or store that no compiler repeats. */
+static inline uint16_t vq_load16(const void *p)
+{
+    const uint16_t *v = p;
+    return __atomic_load_n(v, __ATOMIC_RELAXED);
+}
+static inline uint16_t vq_acquire16(const void *p)
+{
+    const uint16_t *v = p;
+    return __atomic_load_n(v, __ATOMIC_ACQUIRE);
+}
+static inline uint32_t vq_load32(const void *p)
+{
+    const uint32_t *v = p;
+    return __atomic_load_n(v, __ATOMIC_RELAXED);
+}
+static inline void vq_store16(void *p, uint16_t x)
+{
+    uint16_t *v = p;
+    __atomic_store_n(v, x, __ATOMIC_RELAXED);
+}
+static inline void vq_release16(void *p, uint16_t x)
+{
+    uint16_t *v = p;
+    __atomic_store_n(v, x, __ATOMIC_RELEASE);
+}
+static inline void vq_store32(void *p, uint32_t x)
+{
+    uint32_t *v = p;
+    __atomic_store_n(v, x, __ATOMIC_RELAXED);
+}
 
 struct vq_desc {
     uint64_t addr;

@@ -12,8 +12,8 @@
  * Threads: all functions on one device are called from one thread at a time (the control thread).
  * Errors: 0 or a negative errno, with a sentence in `err` (see loader/base/err.h).
  */
-#ifndef VMMNET_H
-#define VMMNET_H
+#ifndef PW_VMM_VMMNET_H
+#define PW_VMM_VMMNET_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -84,10 +84,10 @@ struct vmmnet;
 /* Make a device and start its workers (asleep until a ring runs). Free with vmmnet_free. */
 int vmmnet_new(const struct vmmnet_conf *conf, struct vmmnet **out, struct pw_err *err);
 /* Stop workers, unmap guest memory, close every descriptor. NULL is fine. */
-void vmmnet_free(struct vmmnet *net);
-const struct vmmnet_stats *vmmnet_stats(const struct vmmnet *net);
+void vmmnet_free(struct vmmnet *dev);
+const struct vmmnet_stats *vmmnet_stats(const struct vmmnet *dev);
 /* Virtio feature bits this device offers, VHOST_F_LOG_ALL and bit 30 included. */
-uint64_t vmmnet_features(const struct vmmnet *net);
+uint64_t vmmnet_features(const struct vmmnet *dev);
 
 /* ---- vhost-user ---- */
 
@@ -95,16 +95,16 @@ uint64_t vmmnet_features(const struct vmmnet *net);
  * Begin a connection on `sock` (a connected unix stream socket; owned from success on). -EBUSY
  * while there is another.
  */
-int vmmnet_connection(struct vmmnet *net, int sock, struct pw_err *err);
+int vmmnet_connection(struct vmmnet *dev, int sock, struct pw_err *err);
 /* The connection's socket for poll(2), -1 when there is none. */
-int vmmnet_fd(const struct vmmnet *net);
+int vmmnet_fd(const struct vmmnet *dev);
 /*
  * Handle what the socket has, without blocking. Negative: the connection is over (-ECONNRESET for
  * an orderly end, else the reason in `err`) and everything it brought is released.
  */
-int vmmnet_handle(struct vmmnet *net, struct pw_err *err);
+int vmmnet_handle(struct vmmnet *dev, struct pw_err *err);
 /* End the connection, if there is one: rings stopped, memory unmapped, descriptors closed. */
-void vmmnet_disconnect(struct vmmnet *net);
+void vmmnet_disconnect(struct vmmnet *dev);
 
 /* ---- embedded ---- */
 
@@ -123,17 +123,17 @@ struct vmmnet_ring {
 };
 
 /* Features the driver acked: a subset of vmmnet_features() with VIRTIO_F_VERSION_1. */
-int vmmnet_ack_features(struct vmmnet *net, uint64_t features, struct pw_err *err);
+int vmmnet_ack_features(struct vmmnet *dev, uint64_t features, struct pw_err *err);
 /* Replace the whole table. Rings that run go on if their addresses are still there. */
-int vmmnet_set_memory(struct vmmnet *net, const struct vmmnet_region *regions, unsigned n,
+int vmmnet_set_memory(struct vmmnet *dev, const struct vmmnet_region *regions, unsigned n,
                       struct pw_err *err);
 /* Start ring `index` (2 * pair is the guest's receive ring, 2 * pair + 1 its transmit ring). */
-int vmmnet_ring_start(struct vmmnet *net, unsigned index, const struct vmmnet_ring *ring,
+int vmmnet_ring_start(struct vmmnet *dev, unsigned index, const struct vmmnet_ring *ring,
                       struct pw_err *err);
 /* Stop it; *base (may be NULL) says where a later start goes on. */
-int vmmnet_ring_stop(struct vmmnet *net, unsigned index, uint16_t *base, struct pw_err *err);
+int vmmnet_ring_stop(struct vmmnet *dev, unsigned index, uint16_t *base, struct pw_err *err);
 /* Why the ring was stopped by what was in it, NULL when it was not. */
-const char *vmmnet_ring_error(const struct vmmnet *net, unsigned index);
+const char *vmmnet_ring_error(const struct vmmnet *dev, unsigned index);
 
 /*
  * Guest memory can vanish: a file that backs it may be truncated by its owner, and a touch then

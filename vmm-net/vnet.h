@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The virtio-net header (virtio 1.2, 5.1.6) and the feature bits of the device. */
-#ifndef VN_VNET_H
-#define VN_VNET_H
+#ifndef PW_VMM_VNET_H
+#define PW_VMM_VNET_H
 
 #include <stdbool.h>
 #include <stddef.h>

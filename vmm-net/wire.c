@@ -29,7 +29,7 @@ static int take_fds(struct vu_msg *m, struct msghdr *mh)
             continue;
         size_t n = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
         for (size_t i = 0; i < n; i++) {
-            int fd;
+            int fd = -1;
             memcpy(&fd, CMSG_DATA(c) + i * sizeof(int), sizeof(fd));
             if (m->nfds < VU_MAX_FDS) {
                 m->fds[m->nfds++] = fd;
@@ -85,15 +85,15 @@ int vu_recv(int sock, struct vu_msg *m)
     }
 }
 
-int vu_send(int sock, const struct vu_msg *m, int fd)
+int vu_send(int sock, struct vu_msg *m, int fd)
 {
     union {
         char buf[CMSG_SPACE(sizeof(int))];
         struct cmsghdr align;
     } ctl = {0};
     struct iovec iov[2] = {
-        {.iov_base = (void *)(uintptr_t)&m->h, .iov_len = sizeof(m->h)},
-        {.iov_base = (void *)(uintptr_t)m->p.bytes, .iov_len = m->h.size},
+        {.iov_base = &m->h, .iov_len = sizeof(m->h)},
+        {.iov_base = m->p.bytes, .iov_len = m->h.size},
     };
     struct msghdr mh = {.msg_iov = iov, .msg_iovlen = 2};
 

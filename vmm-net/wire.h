@@ -3,8 +3,8 @@
  * vhost-user message bytes (QEMU's docs/interop/vhost-user.rst): layouts, and reading and writing
  * one message on a non-blocking stream socket. Knows sizes, not meanings.
  */
-#ifndef VN_WIRE_H
-#define VN_WIRE_H
+#ifndef PW_VMM_WIRE_H
+#define PW_VMM_WIRE_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -55,7 +55,7 @@ enum vu_request {
     VU_GET_STATUS = 40,
     VU_SET_DEVICE_STATE_FD = 42,
     VU_CHECK_DEVICE_STATE = 43,
-    VU_REQUEST_MAX
+    VU_REQUEST_MAX = 44
 };
 
 /* Requests of a back-end. */
@@ -163,6 +163,6 @@ void vu_msg_reset(struct vu_msg *m);
  * Send header, payload of h.size bytes and `fd` (-1: none) without blocking. A front-end that does
  * not read its replies gets -EAGAIN: the caller ends the connection.
  */
-int vu_send(int sock, const struct vu_msg *m, int fd);
+int vu_send(int sock, struct vu_msg *m, int fd);
 
 #endif

@@ -85,12 +85,18 @@ static void bytes(struct input *in, void *to, size_t n)
 static int make_fd(uint8_t kind)
 {
     switch (kind % 6) {
-    case 0: return fcntl(memfd[0], F_DUPFD_CLOEXEC, 3);
-    case 1: return fcntl(memfd[1], F_DUPFD_CLOEXEC, 3);
-    case 2: return eventfd(0, EFD_CLOEXEC);
-    case 3: return open("/dev/null", O_RDWR | O_CLOEXEC);
-    case 4: return open("/dev/zero", O_RDONLY | O_CLOEXEC);
-    default: return fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3);
+    case 0:
+        return fcntl(memfd[0], F_DUPFD_CLOEXEC, 3);
+    case 1:
+        return fcntl(memfd[1], F_DUPFD_CLOEXEC, 3);
+    case 2:
+        return eventfd(0, EFD_CLOEXEC);
+    case 3:
+        return open("/dev/null", O_RDWR | O_CLOEXEC);
+    case 4:
+        return open("/dev/zero", O_RDONLY | O_CLOEXEC);
+    default:
+        return fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3);
     }
 }
 
@@ -147,7 +153,7 @@ static void bring_up(struct vn_proto *p, uint8_t how)
     ask(p, VU_SET_MEM_TABLE, &m, 72, make_fd(0), make_fd(1));
     for (uint32_t r = 0; r < 2; r++) {
         struct vu_state num = {r, NUM}, base = {r, how & 1 ? 0x8000 : 0}, on = {r, 1};
-        struct vu_addr a = {r, how >> 3 & 1, UVA0 + DESC(r), UVA0 + USED(r), UVA0 + AVAIL(r),
+        struct vu_addr a = {r,      how >> 3 & 1, UVA0 + DESC(r), UVA0 + USED(r), UVA0 + AVAIL(r),
                             USED(r)};
         uint64_t index = r;
         ask(p, VU_SET_VRING_NUM, &num, 8, -1, -1);
@@ -255,11 +261,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                 memcpy(mem[at >> 15] + (at & 0x7fff), buf, len);
             break;
         }
-        case 2: vn_dev_step(dev); break;
+        case 2:
+            vn_dev_step(dev);
+            break;
         case 3:
             (void)!send(sp[1], frame, (size_t)u8(&in) * 8 + 1, MSG_DONTWAIT);
             break;
-        case 4: post(&in, how & 1); break;
+        case 4:
+            post(&in, how & 1);
+            break;
         case 5: {
             uint8_t w = u8(&in);
             set_whole(w & 1, w & 2 ? MEM : 4096u * (w >> 4));

@@ -116,6 +116,8 @@ void fe_open_path(struct fe *fe, const struct fe_conf *conf, const char *path)
     fe_open_socket(fe, conf, -1);
     strncpy(a.sun_path, path, sizeof(a.sun_path) - 1);
     fe->sock = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fe->sock < 0)
+        die(fe, "socket");
     for (unsigned i = 0; connect(fe->sock, (struct sockaddr *)&a, sizeof(a)); i++) {
         if (i > WAIT_MS * 5)
             die(fe, "connect to the back-end");
@@ -141,14 +143,14 @@ void fe_close(struct fe *fe)
 
 /* ---- messages ---- */
 
-static int send_raw(int sock, const struct vu_hdr *h, const void *payload, uint32_t size,
-                    const int *fds, unsigned nfds)
+static int send_raw(int sock, struct vu_hdr *h, void *payload, uint32_t size, const int *fds,
+                    unsigned nfds)
 {
     union {
         char buf[CMSG_SPACE(sizeof(int) * 32)];
         struct cmsghdr align;
     } ctl = {0};
-    struct iovec iov[2] = {{(void *)(uintptr_t)h, sizeof(*h)}, {(void *)(uintptr_t)payload, size}};
+    struct iovec iov[2] = {{h, sizeof(*h)}, {payload, size}};
     struct msghdr mh = {.msg_iov = iov, .msg_iovlen = 2};
 
     if (nfds) {
@@ -167,7 +169,12 @@ int fe_send(struct fe *fe, uint32_t request, const void *payload, uint32_t size,
             unsigned nfds, uint32_t flags)
 {
     struct vu_hdr h = {request, VU_VERSION | flags, size};
-    int rc = send_raw(fe->sock, &h, payload, size, fds, nfds);
+    uint8_t copy[512] = {0};
+    if (size > sizeof(copy))
+        die(fe, "payload");
+    if (payload)
+        memcpy(copy, payload, size);
+    int rc = send_raw(fe->sock, &h, copy, size, fds, nfds);
 
     if (rc || !fe->net)
         return rc;
@@ -488,8 +495,8 @@ void fe_frame(struct fe *fe, uint64_t gpa, uint32_t len)
     if (len < 14)
         return;
     memset(p + VNET_HDR_LEN, 0xff, 6);
-    memcpy(p + VNET_HDR_LEN + 6, "\x02\0\0\0\0\x01", 6);
-    memcpy(p + VNET_HDR_LEN + 12, "\x88\xb5", 2); /* local experimental */
+    static const uint8_t from[] = {2, 0, 0, 0, 0, 1, 0x88, 0xb5}; /* local experimental */
+    memcpy(p + VNET_HDR_LEN + 6, from, sizeof(from));
 }
 
 bool fe_frame_passes(struct fe *fe, unsigned r)

@@ -4,8 +4,8 @@
  * vhost-user over a socket pair to a device in this process (or over a path to a back-end
  * program), and drives split and packed rings by hand, well-behaved or not.
  */
-#ifndef FE_H
-#define FE_H
+#ifndef PW_TESTS_FE_H
+#define PW_TESTS_FE_H
 
 #include <stdbool.h>
 #include <stdint.h>

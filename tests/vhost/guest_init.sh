@@ -1,5 +1,6 @@
 #!/bin/busybox sh
 # SPDX-License-Identifier: Apache-2.0
+# shellcheck shell=dash
 # First process of t_guest.sh's guest: Debian's root file system (vda) and its kernel's modules
 # (vdb) under a writable layer, then the server below, in the one network the guest has.
 b=/bin/busybox

@@ -1,5 +1,6 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: Apache-2.0
+# shellcheck disable=SC2034 # what is set here is read by the tests
 # Shared by the group's shell tests: back-ends, DPDK's testpmd as a front-end, counters.
 #   backend_start NAME ARG...    start podwire-vhost with counters in $TMP/NAME.stats; pid in $backend
 #   backend_end                  SIGTERM, exit code in $backend_rc

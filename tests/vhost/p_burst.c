@@ -21,18 +21,19 @@ int main(int argc, char **argv)
                              .sll_protocol = htons(0x88b5),
                              .sll_ifindex = (int)if_nametoindex(argv[1])};
     int s = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0);
-    size_t size = (size_t)atoi(argv[3]);
+    size_t size = strtoul(argv[3], NULL, 10);
+    unsigned long n = strtoul(argv[2], NULL, 10), gap = strtoul(argv[4], NULL, 10);
     if (s < 0 || size > sizeof(f) || bind(s, (struct sockaddr *)&ll, sizeof(ll))) {
         perror("burst");
         return 1;
     }
-    for (int i = 0, n = atoi(argv[2]); i < n; i++) {
+    for (unsigned long i = 0; i < n; i++) {
         if (send(s, f, size, 0) != (ssize_t)size) {
             perror("burst: send");
             return 1;
         }
         if (i % 32 == 31)
-            usleep((useconds_t)atoi(argv[4]));
+            usleep((useconds_t)gap);
     }
     return 0;
 }

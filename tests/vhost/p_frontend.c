@@ -88,7 +88,8 @@ int main(int argc, char **argv)
     }
     fe_open_path(&fe, &conf, argv[1]);
     fe_up(&fe, &conf);
-    unsigned got = send_frames(&fe, (unsigned)atoi(argv[2]));
+    unsigned want = (unsigned)strtoul(argv[2], NULL, 10);
+    unsigned got = send_frames(&fe, want);
     fe_close(&fe);
-    return got == (unsigned)atoi(argv[2]) ? 0 : 1;
+    return got == want ? 0 : 1;
 }

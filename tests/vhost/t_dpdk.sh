@@ -3,6 +3,7 @@
 # pw-test: serial timeout=240
 # DPDK's virtio-user as a foreign front-end over a real tap: frames counted at both ends.
 . "$(dirname "$0")/../lib/tap.sh"
+# shellcheck source=tests/vhost/lib.sh
 . "$(dirname "$0")/lib.sh"
 need dpdk-testpmd jq ip
 quiet_net

@@ -532,7 +532,7 @@ static int dial(void)
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
     strncpy(a.sun_path, path, sizeof(a.sun_path) - 1);
-    if (connect(fd, (struct sockaddr *)&a, sizeof(a))) {
+    if (fd < 0 || connect(fd, (struct sockaddr *)&a, sizeof(a))) {
         close(fd);
         return -1;
     }
@@ -545,7 +545,7 @@ static bool closed(int fd)
     struct pollfd p = {.fd = fd, .events = POLLIN};
     char c;
 
-    return poll(&p, 1, 10000) == 1 && recv(fd, &c, 1, 0) <= 0;
+    return fd >= 0 && poll(&p, 1, 10000) == 1 && recv(fd, &c, 1, 0) <= 0;
 }
 
 static bool answers(int fd)

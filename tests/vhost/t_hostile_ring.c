@@ -428,7 +428,7 @@ static void begin_rx(void)
     while (read(tap_fd, old, sizeof(old)) > 0) {
         /* frames that the case before left behind */
     }
-    conf.tap = dup(tap_fd);
+    conf.tap = tap_fd < 0 ? 0 : fcntl(tap_fd, F_DUPFD_CLOEXEC, 3);
     begin();
 }
 

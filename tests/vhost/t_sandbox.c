@@ -65,7 +65,7 @@ int main(void)
     DENIED("a packet socket", SYS_socket, AF_PACKET, SOCK_RAW, htons(3), 0, 0);
     DENIED("executable memory", SYS_mmap, 0, 4096, PROT_READ | PROT_EXEC,
            MAP_PRIVATE | MAP_ANONYMOUS, -1);
-    DENIED("memory made executable", SYS_mprotect, p & ~4095l, 4096, PROT_READ | PROT_EXEC, 0, 0);
+    DENIED("memory made executable", SYS_mprotect, p & ~4095L, 4096, PROT_READ | PROT_EXEC, 0, 0);
     DENIED("another tap", SYS_ioctl, 0, TUNSETIFF, 0, 0, 0);
     DENIED("the tap made permanent", SYS_ioctl, 0, TUNSETPERSIST, 1, 0, 0);
     DENIED("another program on the tap", SYS_ioctl, 0, TUNSETSTEERINGEBPF, 0, 0, 0);
