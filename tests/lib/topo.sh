@@ -30,7 +30,7 @@ export N2_4=10.2.0.2 N2_6=fd00:2::2 FAR4=10.3.0.2 FAR6=fd00:3::2
 export OUT4=198.51.100.2 OUT6=2001:db8:f::2 OUTFAR4=203.0.113.2 OUTFAR6=2001:db8:e::2
 # Emulated processors are slow: nothing here asserts times, only how long a stall is waited for.
 if grep -qs QEMU /sys/class/dmi/id/sys_vendor; then
-    export PWT_STALL=${PWT_STALL:-20000} PW_QUIET=${PW_QUIET:-150}
+    export PWT_STALL=${PWT_STALL:-20000} PW_QUIET=${PW_QUIET:-100}
 fi
 
 in_ns() { # NS COMMAND...: without ip-netns' new mounts, which are slow
@@ -132,13 +132,15 @@ ct_invalid() { # [NS]
 cni() { "$BUILD/tests/netns/cni" "$@"; }
 ctl() { "$BUILD/podwirectl" "$@"; }
 
-reason_count() { # POD REASON: packets from this pod that were not redirected, for that reason
-    ctl endpoints --json | awk -F'"' -v dev="${HOSTIF[$1]}" -v reason="$2" '
+reasons_of() { # POD: lines "REASON PACKETS" of what this pod sent that was not redirected
+    ctl endpoints --json | awk -F'"' -v dev="${HOSTIF[$1]}" '
         $2 == "device" { mine = $4 == dev }
-        $2 == "reason" { hit = mine && $4 == reason }
-        $2 == "direction" && $4 != "from_pod" { hit = 0 }
-        $2 == "packets" && hit { gsub(/[^0-9]/, "", $3); n += $3; hit = 0 }
-        END { print n + 0 }'
+        $2 == "reason" { reason = mine ? $4 : "" }
+        $2 == "direction" && $4 != "from_pod" { reason = "" }
+        $2 == "packets" && reason != "" { gsub(/[^0-9]/, "", $3); print reason, $3; reason = "" }'
+}
+reason_count() { # POD REASON: how many of them, for that reason
+    reasons_of "$1" | awk -v r="$2" '$1 == r { n += $2 } END { print n + 0 }'
 }
 
 test_devices() {

@@ -15,19 +15,30 @@ craft() { # KIND [key=value]...
 }
 arrived() { awk '/^(pod2|rt)/ { n += $2 } END { print n + 0 }' "$TMP/craft"; }
 
+# Counters of pod1 are read once after each step: what they were before is what they were last.
+declare -A now=() last=()
+count() {
+    local r n
+    last=()
+    for r in "${!now[@]}"; do last[$r]=${now[$r]}; done
+    now=()
+    while read -r r n; do now[$r]=$n; done < <(reasons_of pod1)
+}
+grown() { echo $((${now[$1]:-0} - ${last[$1]:-0})); } # REASON
+
 # dropped NAME REASON KIND...: three such packets go nowhere, and count as REASON
 dropped() {
-    local name=$1 reason=$2 before
+    local name=$1 reason=$2
     shift 2
-    before=$(reason_count pod1 $reason)
     craft "$@" || diag "$(cat "$TMP/craft")"
-    is "$DEVICE: $name" "$(arrived) arrived, $(($(reason_count pod1 $reason) - before)) $reason" \
-        "0 arrived, 3 $reason"
+    count
+    is "$DEVICE: $name" "$(arrived) arrived, $(grown $reason) $reason" "0 arrived, 3 $reason"
 }
 answered() { # NAME KIND...: three answers with the host end's MAC, and nobody else sees it
     local name=$1
     shift
     craft "$@" || diag "$(cat "$TMP/craft")"
+    count
     is "$DEVICE: $name" "$(arrived) arrived, $(tail -n1 "$TMP/craft")" "0 arrived, answer $hm 3"
 }
 passed() { # NAME PLACE KIND...
@@ -35,6 +46,7 @@ passed() { # NAME PLACE KIND...
     shift 2
     craft "$@" || diag "$(cat "$TMP/craft")"
     is "$DEVICE: $name" "$(grep "^$place" "$TMP/craft")" "$place 3"
+    count
 }
 spoofed() { # all that counts as spoofing, of pod1
     local r n=0
@@ -140,6 +152,7 @@ privileged() {
     in_pod tc qdisc add dev eth0 clsact 2>/dev/null || true
     in_pod tc filter del dev eth0 ingress 2>/dev/null || true
     in_pod tc filter del dev eth0 egress 2>/dev/null || true
+    count
     dropped "after it cleared its own filters: another pod's address" SPOOF_IP4 udp src=$b4 dst=$b4
     in_pod ip addr add $b4/32 dev eth0
     before=$(reason_count pod1 SPOOF_IP4)
