@@ -18,3 +18,8 @@ PROGS += $(BUILD)/podwire-vhost
 $(BUILD)/podwire-vhost: $(VHOST_SRC:%.c=$(BUILD)/%.o) $(VMMNET_LIB)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(STATIC) $(ALL_LDFLAGS) -pthread -o $@ $^
+
+PROGS += $(BUILD)/vmmnet-example
+$(BUILD)/vmmnet-example: $(BUILD)/vmm-net/example.o $(VMMNET_LIB)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(STATIC) $(ALL_LDFLAGS) -pthread -o $@ $^
