@@ -98,7 +98,7 @@ int pw_attach_info(const char *device, enum pw_hook hook, struct pw_attached *ou
 int pw_attach_update(const char *device, enum pw_hook hook, int prog, struct pw_err *err)
 {
     char path[PW_PIN_PATH];
-    struct pw_attached at;
+    struct pw_attached at = {0};
     int rc = pin_path(path, device, hook, err);
 
     if (rc)
@@ -163,7 +163,7 @@ int pw_attach(const char *device, uint32_t ifindex, enum pw_hook hook, int prog,
             if (rc != -EEXIST)
                 return pw_err_errno(err, rc, "pin %s", path);
         }
-        bool adopted;
+        bool adopted = false;
         rc = adopt(path, device, ifindex, hook, prog, &adopted, err);
         if (rc || adopted)
             return rc;
@@ -175,7 +175,7 @@ int pw_attach(const char *device, uint32_t ifindex, enum pw_hook hook, int prog,
 int pw_detach(const char *device, enum pw_hook hook, struct pw_err *err)
 {
     char path[PW_PIN_PATH];
-    struct pw_attached at;
+    struct pw_attached at = {0};
     int rc = pin_path(path, device, hook, err);
 
     if (rc)

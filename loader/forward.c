@@ -18,6 +18,7 @@
 #include "loader/xtables.h"
 
 #define COMMENT "podwire: forwardAccept"
+#define PODS PW_IF_PREFIX "+" /* as iptables writes it */
 #define MAX_CHAINS 32
 
 struct chains {
@@ -146,9 +147,8 @@ static void accept_rule(struct pw_nlbatch *b, const struct pw_nft_chain *c, uint
  * and the program holds the lock that others respect. */
 static void run_legacy(uint8_t family, const char *op, const char *direction)
 {
-    pw_xtables_run(family,
-                   (const char *[]){"-w", "5", op, "FORWARD", direction, PW_IF_PREFIX "+", "-m",
-                                    "comment", "--comment", COMMENT, "-j", "ACCEPT", NULL});
+    pw_xtables_run(family, (const char *[]){"-w", "5", op, "FORWARD", direction, PODS, "-m",
+                                            "comment", "--comment", COMMENT, "-j", "ACCEPT", NULL});
 }
 
 int pw_forward_accept(struct pw_nl *nfnl, struct pw_err *err)

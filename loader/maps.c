@@ -313,8 +313,9 @@ void pw_reasons_forget(int fd, uint32_t slot)
 {
     /* By name: a walk over the map would grow with the node's endpoints. */
     for (size_t i = 0; i < PW_ARRAY_SIZE(reasons); i++) {
-        for (uint16_t dir = PW_FROM_POD; dir <= PW_TO_POD; dir++) {
-            struct pw_reason_key key = {.slot = slot, .reason = reasons[i].number, .dir = dir};
+        for (unsigned dir = PW_FROM_POD; dir <= PW_TO_POD; dir++) {
+            struct pw_reason_key key = {
+                .slot = slot, .reason = reasons[i].number, .dir = (uint16_t)dir};
             bpf_map_delete_elem(fd, &key);
         }
     }

@@ -102,6 +102,12 @@ static int normalize(const struct pw_node_conf *in, struct pw_node_conf *out, st
     return rc;
 }
 
+/* normalize() has written every byte. */
+static bool same_bytes(const void *a, const void *b, size_t n)
+{
+    return memcmp(a, b, n) == 0;
+}
+
 int pw_node_state_put(struct pw_node_state *state, const struct pw_node_conf *conf, bool *changed,
                       struct pw_err *err)
 {
@@ -119,7 +125,7 @@ int pw_node_state_put(struct pw_node_state *state, const struct pw_node_conf *co
     if (i == PW_MAX_NETWORKS)
         return pw_err_set(err, -ENOSPC, "network %s: the node has %d networks already", c->network,
                           PW_MAX_NETWORKS);
-    *changed = i == state->n || memcmp(&state->conf[i], c, sizeof(*c)) != 0;
+    *changed = i == state->n || !same_bytes(&state->conf[i], c, sizeof(*c));
     if (*changed) {
         state->conf[i] = *c;
         if (i == state->n)

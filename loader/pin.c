@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <linux/magic.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
@@ -141,12 +142,15 @@ int pw_pin_remove(const char *path, struct pw_err *err)
 
 static int find_abi(const char *name, void *arg, struct pw_err *err)
 {
-    unsigned *abi = arg, n = 0;
-    char rest;
+    unsigned *abi = arg;
+    char *end;
 
     (void)err;
-    if (sscanf(name, "maps-%5u%c", &n, &rest) == 1 && *abi != PW_ABI)
-        *abi = n;
+    if (strncmp(name, "maps-", 5) != 0 || *abi == PW_ABI)
+        return 0;
+    unsigned long n = strtoul(name + 5, &end, 10);
+    if (name[5] && !*end && n && n <= 99999)
+        *abi = (unsigned)n;
     return 0;
 }
 

@@ -26,6 +26,12 @@ static const char *join_addrs(const struct ctl_ep *e, char *buf, size_t size)
     return buf;
 }
 
+static unsigned long long device_drops(const struct ctl_ep *e)
+{
+    unsigned long long rx = e->rx_dropped, tx = e->tx_dropped;
+    return rx + tx;
+}
+
 static void list(const struct ctl *ctl, const struct ctl_eps *eps)
 {
     static const char *const titles[] = {
@@ -48,8 +54,7 @@ static void list(const struct ctl *ctl, const struct ctl_eps *eps)
                       (unsigned long long)e->counters.from_pod.packets,
                       (unsigned long long)e->counters.to_pod.packets,
                       (unsigned long long)e->stack.packets, (unsigned long long)e->dropped.packets,
-                      (unsigned long long)(e->rx_dropped + e->tx_dropped),
-                      join_addrs(e, addrs, sizeof(addrs)));
+                      device_drops(e), join_addrs(e, addrs, sizeof(addrs)));
     }
     ctl_table_print(&t, ctl);
     printf("%s\nPackets. Fast: redirected by a program, which does not yet mean delivered: what a\n"
@@ -80,8 +85,7 @@ static void details(const struct ctl *ctl, const struct ctl_ep *e)
     line("received fast", &e->counters.to_pod);
     line("by the stack", &e->stack);
     line("dropped", &e->dropped);
-    printf("  %-16s %12llu packets\n", "device drops",
-           (unsigned long long)(e->rx_dropped + e->tx_dropped));
+    printf("  %-16s %12llu packets\n", "device drops", device_drops(e));
     for (size_t i = 0; i < e->n_reasons; i++) {
         const struct ctl_reason *r = &e->reasons[i];
         printf("    %s %-8s %12llu  %s: %s\n", r->dir == PW_TO_POD ? "to  " : "from",

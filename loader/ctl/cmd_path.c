@@ -511,7 +511,8 @@ static int parse(struct ctl *ctl, int argc, char **argv, struct args *a)
                                             {NULL, 0, NULL, 0}};
     int c, rc = -1;
 
-    *a = (struct args){.proto = "tcp", .sport = 40000, .dport = 80, .ttl = 64};
+    *a =
+        (struct args){.src = "", .dst = "", .proto = "tcp", .sport = 40000, .dport = 80, .ttl = 64};
     optind = 0;
     opterr = 0;
     while (rc < 0 && (c = getopt_long(argc, argv, "jhp:", options, NULL)) != -1) {

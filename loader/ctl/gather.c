@@ -75,7 +75,8 @@ static int read_endpoints(struct pw_dp *dp, struct ctl_eps *eps, struct pw_err *
         eps->ep = more;
         eps->ep[eps->n++] = e;
     }
-    qsort(eps->ep, eps->n, sizeof(*eps->ep), by_ifindex);
+    if (eps->n)
+        qsort(eps->ep, eps->n, sizeof(*eps->ep), by_ifindex);
     return 0;
 }
 
@@ -130,7 +131,8 @@ static void sum_reasons(struct ctl_ep *e)
         sum->packets += r->count.packets;
         sum->bytes += r->count.bytes;
     }
-    qsort(e->reasons, e->n_reasons, sizeof(*e->reasons), most_first);
+    if (e->n_reasons)
+        qsort(e->reasons, e->n_reasons, sizeof(*e->reasons), most_first);
 }
 
 static struct ctl_ep *find_slot(struct ctl_eps *eps, uint32_t slot)

@@ -157,7 +157,7 @@ static void ports(const uint8_t *p, size_t len, uint8_t proto, const char *src, 
         return;
     }
     snprintf(buf, size, "%s %s%s%s:%u > %s%s%s:%u", ctl_proto_text(proto, name), open, src, close,
-             p[0] << 8 | p[1], open, dst, close, p[2] << 8 | p[3]);
+             (unsigned)p[0] << 8 | p[1], open, dst, close, (unsigned)p[2] << 8 | p[3]);
 }
 
 const char *ctl_packet_text(const uint8_t *frame, size_t len, char *buf, size_t size)

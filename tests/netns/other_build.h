@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Makes the datapath another build: the same programs, with a constant more. */
 #ifndef PW_TESTS_OTHER_BUILD_H
 #define PW_TESTS_OTHER_BUILD_H
