@@ -18,7 +18,7 @@
 #include "loader/xtables.h"
 
 #define COMMENT "podwire: forwardAccept"
-#define PODS PW_IF_PREFIX "+" /* as iptables writes it */
+static const char pods[] = PW_IF_PREFIX "+"; /* as iptables writes it */
 #define MAX_CHAINS 32
 
 struct chains {
@@ -147,7 +147,7 @@ static void accept_rule(struct pw_nlbatch *b, const struct pw_nft_chain *c, uint
  * and the program holds the lock that others respect. */
 static void run_legacy(uint8_t family, const char *op, const char *direction)
 {
-    pw_xtables_run(family, (const char *[]){"-w", "5", op, "FORWARD", direction, PODS, "-m",
+    pw_xtables_run(family, (const char *[]){"-w", "5", op, "FORWARD", direction, pods, "-m",
                                             "comment", "--comment", COMMENT, "-j", "ACCEPT", NULL});
 }
 

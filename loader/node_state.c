@@ -33,26 +33,21 @@ static uint64_t checksum(const struct pw_node_state *s)
 
 bool pw_node_state_read(struct pw_node_state *out)
 {
-    pw_free struct file *f = malloc(sizeof(*f));
+    struct file f;
 
     memset(out, 0, sizeof(*out));
-    if (!f || pw_file_read(STATE_FILE, f, sizeof(*f), NULL) != sizeof(*f) || f->magic != MAGIC ||
-        f->sum != checksum(&f->state) || f->state.n > PW_MAX_NETWORKS)
+    if (pw_file_read(STATE_FILE, &f, sizeof(f), NULL) != sizeof(f) || f.magic != MAGIC ||
+        f.sum != checksum(&f.state) || f.state.n > PW_MAX_NETWORKS)
         return false;
-    *out = f->state;
+    *out = f.state;
     return true;
 }
 
 int pw_node_state_write(const struct pw_node_state *state, struct pw_err *err)
 {
-    pw_free struct file *f = calloc(1, sizeof(*f));
+    struct file f = {.magic = MAGIC, .state = *state, .sum = checksum(state)};
 
-    if (!f)
-        return pw_err_set(err, -ENOMEM, "write %s: out of memory", STATE_FILE);
-    f->magic = MAGIC;
-    f->state = *state;
-    f->sum = checksum(&f->state);
-    return pw_file_replace(STATE_FILE, f, sizeof(*f), err);
+    return pw_file_replace(STATE_FILE, &f, sizeof(f), err);
 }
 
 static int copy_ranges(struct pw_addr *to, size_t *to_n, const struct pw_addr *from, size_t n,

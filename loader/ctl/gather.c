@@ -198,12 +198,12 @@ static int read_links(struct ctl_eps *eps, struct pw_err *err)
 static int read_record(const char *name, void *arg, struct pw_err *err)
 {
     struct ctl_eps *eps = arg;
-    pw_free char *text = malloc(RECORD_MAX);
+    static char text[RECORD_MAX];
     char path[512];
     size_t len = strlen(name);
 
     (void)err;
-    if (!text || len < 6 || len > 300 || strcmp(name + len - 5, ".json") != 0)
+    if (len < 6 || len > 300 || strcmp(name + len - 5, ".json") != 0)
         return 0;
     snprintf(path, sizeof(path), "%s/%.300s", RECORDS, name);
     ssize_t n = pw_file_read(path, text, RECORD_MAX, NULL);
