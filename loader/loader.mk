@@ -9,11 +9,15 @@ $(LOADER_LIB): $(LOADER_SRC:%.c=$(BUILD)/%.o)
 	@rm -f $@
 	$(Q)$(AR) rcs $@ $^
 
+# podwirectl: main.c, and the rest as a library so that tests can link it.
 CTL_SRC := $(wildcard loader/ctl/*.c)
-ifneq ($(CTL_SRC),)
-PROGS += $(BUILD)/podwirectl
-$(BUILD)/podwirectl: $(CTL_SRC:%.c=$(BUILD)/%.o) $(LOADER_LIB)
+CTL_LIB := $(BUILD)/libpodwirectl.a
+$(CTL_LIB): $(patsubst %.c,$(BUILD)/%.o,$(filter-out %/main.c,$(CTL_SRC)))
+	$(call say,AR,$@)
+	@rm -f $@
+	$(Q)$(AR) rcs $@ $^
+
+PROGS += $(LOADER_LIB) $(BUILD)/podwirectl
+$(BUILD)/podwirectl: $(BUILD)/loader/ctl/main.o $(CTL_LIB) $(LOADER_LIB)
 	$(call say,LD,$@)
-	$(Q)$(CC) $(STATIC) $(ALL_LDFLAGS) -o $@ $(filter %.o,$^) $(LOADER_LIB) $(LIBS_BPF) $(LIBS_JSON)
-endif
-PROGS += $(LOADER_LIB)
+	$(Q)$(CC) $(STATIC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS_BPF) $(LIBS_JSON)

@@ -260,8 +260,8 @@ int pw_counters_zero(int fd, uint32_t slot, struct pw_err *err)
 
     if (!v)
         return pw_err_set(err, -ENOMEM, "clear counters: out of memory");
-    int rc = bpf_map_update_elem(fd, &slot, v, BPF_ANY);
     /* The analyzer overlooks that `v` has a cleanup. NOLINTNEXTLINE(clang-analyzer-unix.Malloc) */
+    int rc = bpf_map_update_elem(fd, &slot, v, BPF_ANY);
     return rc ? pw_err_errno(err, rc, "clear counters of slot %u", slot) : 0;
 }
 
