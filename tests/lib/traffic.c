@@ -143,7 +143,7 @@ static void open_client(struct tr_flow *f)
     set_int(fd, SOL_SOCKET, SO_REUSEADDR, 1);
     if (s->proto != TR_TCP)
         set_int(fd, SOL_SOCKET, SO_RCVBUF, 1 << 20);
-    if (s->df) {
+    if (s->df && s->proto == TR_UDP) {
         int mode = s->df == 1 ? IP_PMTUDISC_DO : IP_PMTUDISC_DONT;
         set_int(fd, tr_is6(f) ? IPPROTO_IPV6 : IPPROTO_IP,
                 tr_is6(f) ? IPV6_MTU_DISCOVER : IP_MTU_DISCOVER, mode);

@@ -55,7 +55,7 @@ static bool learn_mtu(struct tr_flow *f)
     struct tr_state *st = f->state;
     unsigned headers = (tr_is6(f) ? 40 : 20) + 8, mtu = tr_path_mtu(f);
 
-    if (f->spec.df != 1 || mtu < headers || st->size + headers <= mtu)
+    if (f->spec.df != 1 || f->spec.proto != TR_UDP || mtu < headers || st->size + headers <= mtu)
         return false;
     st->size = mtu - headers;
     for (unsigned i = 0; i < tr_window; i++) {

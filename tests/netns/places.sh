@@ -23,8 +23,8 @@ places() {
         place_flow n2-pod n2 pod1 "${ip[pod1]}" peer="$n2" ttl=62
         place_flow pod-out pod1 out "$out" peer="$node" ttl=62
         place_flow out-pod out pod1 "${ip[pod1]}" peer="$out" ttl=62
-        place_flow pod-far pod1 n2 "$far" size=1400 peer="${ip[pod1]}"
-        place_flow pod-outfar pod1 out "$outfar" size=1400 peer="$node"
+        place_flow pod-far pod1 n2 "$far" size=1400 df=1 peer="${ip[pod1]}"
+        place_flow pod-outfar pod1 out "$outfar" size=1400 df=1 peer="$node"
         place_flow pod-self pod1 pod1 "${ip[pod1]}" peer="${ip[pod1]}" ttl=64
     done
 }

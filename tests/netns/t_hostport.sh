@@ -30,7 +30,6 @@ for DEVICE in $(test_devices); do
     for mode in on off; do
         redirect $mode
         for i in 1 2 3 4 5; do
-            # IPv6 has no way from ::1, and to a port of its own the kernel's loopback only.
             { port_flows 4 $i; port_flows 6 $i; } >"$TMP/specs"
             flows "$DEVICE, $mode: " <"$TMP/specs"
         done

@@ -11,13 +11,19 @@
 . "$TOP/tests/lib/topo.sh"
 . "$TOP/tests/netns/nat.sh"
 
+# Off, the product has no part in it: once is enough where processors are emulated.
+modes() {
+    echo on
+    [ -n "${PW_QUIET:-}" ] && [ "$1 $DEVICE" != "nft veth" ] || echo off
+}
+
 topo_up
 for DEVICE in $(test_devices); do
     pod_add pod1
     pod_add pod2
     for how in nft iptables; do
         nat_$how
-        for mode in on off; do
+        for mode in $(modes $how); do
             redirect $mode
             nat_all "$DEVICE, $how, $mode: "
             flush_pmtu

@@ -57,22 +57,22 @@ by_stack="pre=$N forward=$N post=$N"
 
 # A netkit pod's packet is decided on before it is queued, and never gets to the primary.
 pod_to_pod() { # KIND POD KIND POD
-    local seen=$N egress=0
-    case $1 in netkit*) seen=0 egress=$N ;; esac
+    local enters=$N egress=0
+    case $1 in netkit*) enters=0 egress=$N ;; esac
     way "$1 to $3: pod to pod, redirected" "$2" "$4" "${IP4[$4]}" "${IP6[$4]}" \
-        "$no_stack in:node:${HOSTIF[$2]}=$seen out:node:${HOSTIF[$4]}=$egress in:$4:eth0=$N queue=$N"
+        "$no_stack in:node:${HOSTIF[$2]}=$enters out:node:${HOSTIF[$4]}=$egress in:$4:eth0=$N queue=$N"
 }
 
 rows() { # KIND POD POD
-    local kind=$1 one=$2 two=$3 s=${HOSTIF[$2]} t=${HOSTIF[$3]} seen=$N own=1
+    local kind=$1 one=$2 two=$3 s=${HOSTIF[$2]} t=${HOSTIF[$3]} enters=$N own=1
     local to_a="${IP4[$2]} ${IP6[$2]}" to_n2="$N2_4 $N2_6"
-    case $kind in netkit*) seen=0 own=0 ;; esac
+    case $kind in netkit*) enters=0 own=0 ;; esac
     "$PWT" >/dev/null <<<"icmp a from=$one to=n2 dst=$N2_4 amount=1
 icmp b from=$one to=n2 dst=$N2_6 amount=1" || true
     # shellcheck disable=SC2086 # two addresses each
     {
         way "$kind: pod to the wire, FIB redirect" $one n2 $to_n2 \
-            "$no_stack in:node:$s=$seen out:node:up0=$N queue=$((N * (own + 2)))"
+            "$no_stack in:node:$s=$enters out:node:up0=$N queue=$((N * (own + 2)))"
         way "$kind: wire to pod, peer redirect" n2 $one $to_a \
             "$no_stack in:node:up0=$N out:node:$s=0 in:$one:eth0=$N queue=$((N * 2))"
         ip neigh flush dev up0
