@@ -25,7 +25,7 @@ masquerade|run:|nft flush chain inet podwire nat|t_connect|pod-out
 uplink|bpf/lib/wire.h|s/pw_is_uplink\(ifindex\) \? 0 : PW_NOT_UPLINK/0/|t_second_uplink|ways up1
 reply-way|bpf/lib/resolve.h|s/pw_reply_way4\(skb, dst->ifindex, daddr, saddr\)/0/; s/pw_reply_way6\([^;]*\);/0;/|t_second_uplink|ways up1, p0: in
 guard-mac|bpf/lib/resolve.h|s/!pw_same_mac\(eth->h_source, src->mac\)/0/g|t_spoof|foreign MAC, IPv4
-guard-ip|bpf/lib/resolve.h|s/\|\| src->ifindex != ifindex//g|t_spoof|another pod's IPv4 address
+guard-ip|bpf/lib/resolve.h|s/\|\| src->ifindex != ifindex//g; s/!pw_same_mac\(eth->h_source, src->mac\)/0/g|t_spoof|another pod's IPv4 address
 guard-arp|bpf/lib/arp_nd.h|s/!pw_same_mac\(arp->sha, ep->mac\)/0/|t_spoof|ARP: another MAC as sender
 guard-nd|bpf/lib/arp_nd.h|s/!pw_same_mac\(nd->opt_mac, ep->mac\)/0/|t_spoof|ND: solicitation with another MAC
 guard-netkit|bpf/datapath.bpf.c|s/(int pw_netkit_guard.*?)return [^;]*;/$1return TCX_NEXT;/s|t_spoof|gets no further

@@ -3,6 +3,7 @@
 # Every pair of places that must reach each other, both ways, TCP, UDP and ICMP, IPv4 and IPv6,
 # with redirection on and off: who the far end sees, and the hop limit with which a packet arrives,
 # are the same.
+# Seen to fail: mutate.sh masquerade, ttl, hop-limit.
 # pw-test: vm
 # pw-test: timeout=300
 . "$(dirname "$0")/../lib/tap.sh"

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # A second way to the wire that carries none of our programs, and routes that differ by direction:
 # conntrack sees both directions of a flow or neither, so nothing hangs and nothing is INVALID.
+# Seen to fail: mutate.sh uplink, reply-way.
 # pw-test: vm
 # pw-test: timeout=200
 # shellcheck disable=SC2086 # addresses, names and numbers: nothing to split

@@ -3,6 +3,7 @@
 # What a pod must not send is dropped, reaches nobody, and is counted under its own reason; what kernels
 # send by themselves is dropped by name and is no spoofing; the node answers ARP and ND itself. Then a
 # privileged pod that tries to get round it all.
+# Seen to fail: mutate.sh guard-mac, guard-ip, guard-arp, guard-nd, guard-netkit (in a guest).
 # pw-test: vm
 # pw-test: timeout=300
 # shellcheck disable=SC2086 # addresses, names and numbers: nothing to split
