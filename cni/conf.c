@@ -185,22 +185,23 @@ static int read_subnets(struct pw_netconf *c, struct pw_err *err)
 static int read_mark(struct pw_netconf *c, struct pw_err *err)
 {
     const json_t *v = pw_json_get(c->root, "mark");
-    unsigned long mark;
-    char *end;
+    unsigned long mark = 0;
+    char *end = NULL;
 
     if (!v)
         return 0;
-    if (json_is_integer(v)) {
-        if (json_integer_value(v) <= 0 || json_integer_value(v) > UINT32_MAX)
-            return pw_err_set(err, PW_CNI_CONF, "'mark' must be of 32 bits and not 0");
-        c->node.mark = (uint32_t)json_integer_value(v);
-        return 0;
-    }
     const char *text = json_string_value(v);
     errno = 0;
-    mark = text && isdigit((unsigned char)text[0]) ? strtoul(text, &end, 0) : 0;
-    if (mark == 0 || mark > UINT32_MAX || errno || *end)
-        return pw_err_set(err, PW_CNI_CONF, "'mark' must be a number such as \"0x1000\", not 0");
+    if (json_is_integer(v) && json_integer_value(v) > 0)
+        mark = (unsigned long)json_integer_value(v);
+    else if (text && isdigit((unsigned char)text[0]))
+        mark = strtoul(text, &end, 0);
+    if (mark == 0 || mark > UINT32_MAX || errno || (end && *end))
+        return pw_err_set(err, PW_CNI_CONF,
+                          "'mark' must be a number of 32 bits such as \"0x1000\", not 0");
+    if (mark & PW_MARK_KUBE_PROXY)
+        return pw_err_set(err, PW_CNI_CONF,
+                          "'mark': bits 0x4000 and 0x8000 are kube-proxy's, choose others");
     c->node.mark = (uint32_t)mark;
     return 0;
 }

@@ -30,3 +30,4 @@ install: all ## install to DESTDIR, PREFIX, CNIBIN, MANDIR, COMPDIR
 
 uninstall: ## remove what install put there
 	@for f in $(INSTALL_FILES); do rm -f $(DESTDIR)$${f%%:*}/$$(basename $${f##*:}); done
+	@rmdir $(DESTDIR)$(PREFIX)/share/podwire 2>/dev/null || true

@@ -45,6 +45,7 @@ struct pw_node_conf {
     uint32_t mark;       /* default PW_MARK_DEFAULT */
 };
 #define PW_MARK_DEFAULT 0x1000U
+#define PW_MARK_KUBE_PROXY 0xc000U /* bits that are taken */
 void pw_node_conf_default(struct pw_node_conf *conf);
 
 /* An endpoint: one interface of one pod. The caller owns the arrays. */

@@ -83,7 +83,7 @@ static int normalize(const struct pw_node_conf *in, struct pw_node_conf *out, st
     out->mark = in->mark;
     if (in->mark == 0)
         return pw_err_set(err, -EINVAL, "mark: must not be 0");
-    if (in->mark & 0xc000)
+    if (in->mark & PW_MARK_KUBE_PROXY)
         return pw_err_set(err, -EINVAL,
                           "mark 0x%x: bits 0x4000 and 0x8000 are kube-proxy's, choose others",
                           in->mark);

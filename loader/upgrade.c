@@ -12,6 +12,7 @@
 #include "loader/nl/link.h"
 #include "loader/node.h"
 #include "loader/obj.h"
+#include "loader/runfiles.h"
 
 /* ---- upgrade ---- */
 
@@ -218,17 +219,6 @@ static int remove_rules(struct pw_err *err)
     return rc ? rc : pw_nft_remove(&nfnl, err);
 }
 
-static void remove_files(void)
-{
-    static const char *const files[] = {PW_RUN_DIR "/node", PW_RUN_DIR "/features.json",
-                                        PW_RUN_DIR "/expedite", PW_LOCK_FILE};
-
-    pw_expedite_repair();
-    for (size_t i = 0; i < PW_ARRAY_SIZE(files); i++)
-        unlink(files[i]);
-    rmdir(PW_RUN_DIR); /* stays while there are records of pods */
-}
-
 int pw_dp_unload(bool force, struct pw_err *err)
 {
     struct alive alive;
@@ -252,7 +242,9 @@ int pw_dp_unload(bool force, struct pw_err *err)
         rc = remove_rules(err);
     if (!rc)
         rc = remove_pins(err);
-    if (!rc)
-        remove_files();
+    if (!rc) {
+        pw_expedite_repair();
+        pw_run_clean();
+    }
     return rc;
 }

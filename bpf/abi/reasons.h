@@ -33,7 +33,7 @@
     /* handed to the stack */ \
     X(64, REDIRECT_OFF, STACK, "redirection is switched off") \
     X(65, TO_HOST, STACK, "for the node itself") \
-    X(66, OUTSIDE, STACK, "outside the cluster's ranges (masqueraded by the stack)") \
+    X(66, OUTSIDE, STACK, "one end is outside the cluster's ranges") \
     X(67, TRANSLATED, STACK, "flow is translated by the host") \
     X(68, CT_UNKNOWN, STACK, "connection tracking cannot be asked about this protocol") \
     X(69, CT_UNAVAILABLE, STACK, "connection tracking cannot be asked on this kernel") \

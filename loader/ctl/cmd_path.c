@@ -358,6 +358,8 @@ static void tell_decision(struct world *w, const struct question *q, struct answ
     if (a->via == PW_VIA_STACK) {
         if (a->reason == PW_REASON_NONE)
             say(a, "It is for no pod: the program leaves it alone.");
+        else if (q->dst.place == PLACE_NODE && a->reason == PW_OUTSIDE)
+            say(a, "Handed to the node's stack: %s.", pw_reason_find(PW_TO_HOST)->text);
         else
             say(a, "Handed to the node's stack: %s.", text);
         if (a->marked)
