@@ -131,6 +131,25 @@ static int write_conf(struct pw_dp *dp, struct pw_conf *next, struct pw_err *err
     return pw_conf_write(fd, next, err);
 }
 
+/* Chains may be many: they are walked only where our rules are wanted, or were. */
+static int keep_forward(struct pw_nl *nfnl, struct pw_node_state *state,
+                        const struct pw_node_conf *all, struct pw_err *err)
+{
+    int rc = 0;
+
+    if (all->forward_accept && !state->accepting) {
+        /* Noted before the first rule is made, so that none is forgotten after a kill. */
+        state->accepting = true;
+        rc = pw_node_state_write(state, err);
+    }
+    if (!rc && all->forward_accept)
+        rc = pw_forward_accept(nfnl, err);
+    else if (!rc && state->accepting)
+        rc = pw_forward_restore(nfnl, err);
+    state->accepting = rc ? state->accepting : all->forward_accept;
+    return rc;
+}
+
 /* Everything, in an order in which each step finds done what it relies on: programs on an uplink
  * before pods may leave by it, the notrack rule before the mark is used. */
 static int bring_in_line(struct pw_dp *dp, struct pw_node_state *state,
@@ -154,7 +173,7 @@ static int bring_in_line(struct pw_dp *dp, struct pw_node_state *state,
     if (!rc && !pw_nft_in_place(&nfnl, all))
         rc = pw_nft_apply(&nfnl, all, err);
     if (!rc)
-        rc = all->forward_accept ? pw_forward_accept(&nfnl, err) : pw_forward_restore(&nfnl, err);
+        rc = keep_forward(&nfnl, state, all, err);
     if (rc)
         return rc;
     struct pw_conf next = conf_of(all, &up, !odd, !state->redirect_off);

@@ -23,6 +23,7 @@ int pw_links_move(const char *build, size_t *moved, struct pw_err *err);
 struct pw_node_state {
     uint32_t n;        /* networks */
     bool redirect_off; /* the operator's word */
+    bool accepting;    /* rules of ours are in others' FORWARD chains, or may be */
     uint64_t observed; /* pw_node_observe when the node was last brought in line ... */
     uint64_t synced;   /* ... and when: CLOCK_BOOTTIME, ns */
     uint64_t current;  /* ... for which load: inode of `current` */

@@ -6,6 +6,7 @@
  *   load                      open, loading when nothing is pinned
  *   sync                      open and bring the node in line
  *   add IF KIND ADDR...       open, sync, register (KIND: netkit, netkit-l2, veth, tap)
+ *   pair IF KIND              make a pair, IF and IFp, down (netkit: blackhole)
  *   del IF [ADDR...]          check IF KIND ADDR...        sweep
  *   conf                      what the programs have: flags, uplinks, ranges
  *   features                  problems                  limits
@@ -19,7 +20,9 @@
 #include <unistd.h>
 
 #include "loader/base/cleanup.h"
+#include "loader/base/kcompat.h"
 #include "loader/dp.h"
+#include "loader/nl/link.h"
 
 static struct pw_node_conf conf;
 static struct pw_err err = PW_ERR_INIT;
@@ -198,6 +201,25 @@ static int show_problems(void)
     return 0;
 }
 
+static int make_pair(const char *name, enum pw_device device)
+{
+    pw_nlbatch_auto b = PW_NLBATCH_INIT;
+    pw_nlsock nl = PW_NL_INIT;
+    char peer[16];
+    struct pw_pair pair = {
+        .host = {.name = name, .netns = -1},
+        .pod = {.name = peer, .netns = -1},
+        .netkit = {.mode = device == PW_DEV_NETKIT ? PW_NETKIT_MODE_L3 : PW_NETKIT_MODE_L2,
+                   .policy = PW_NETKIT_PASS,
+                   .peer_policy = PW_NETKIT_BLACKHOLE}};
+
+    snprintf(peer, sizeof(peer), "%.14sp", name);
+    if (pw_nl_open(&nl, NETLINK_ROUTE, &err))
+        return fail();
+    pw_link_add_pair(&b, device == PW_DEV_VETH ? &pw_link_veth : &pw_link_netkit, &pair);
+    return pw_nl_commit(&nl, &b, NULL, NULL, &err) ? fail() : 0;
+}
+
 static int run(char **argv)
 {
     __attribute__((cleanup(pw_dp_closep))) struct pw_dp *dp = NULL;
@@ -210,6 +232,8 @@ static int run(char **argv)
         return show_features();
     if (strcmp(cmd, "problems") == 0)
         return show_problems();
+    if (strcmp(cmd, "pair") == 0)
+        return make_pair(argv[1], kind_of(argv[2]));
     if (strcmp(cmd, "time") == 0)
         return measure(strtoul(argv[1], NULL, 10), argv + 2);
     int rc = open_dp(&dp);
