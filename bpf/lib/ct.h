@@ -107,4 +107,96 @@ static __noinline int pw_ct_ask6(struct __sk_buff *skb, const struct in6_addr *a
     return 0;
 }
 
+/*
+ * Answers are remembered for TCP, where it can be done without ever being wrong. An entry with
+ * translation that has this flow's tuple comes into being with a SYN, and the first packet of it
+ * that we see is that SYN or the answer to it. So packets with SYN are always asked about, and one
+ * that is found to be translated voids what all CPUs remember (pw_ct_epoch). "Not translated" of
+ * another packet then holds until that happens, and for two jiffies at most.
+ */
+__u32 pw_ct_epoch;
+
+#define PW_FLOWS_SHIFT 10
+#define PW_TCP_SYN 0x02
+
+struct pw_flow4 {
+    __u64 addrs;
+    __be32 ports;
+    __u32 stamp;
+};
+
+struct pw_flow6 {
+    __u64 addrs[4];
+    __be32 ports;
+    __u32 stamp;
+};
+
+struct {
+    __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+    __uint(max_entries, 1 << PW_FLOWS_SHIFT);
+    __type(key, __u32);
+    __type(value, struct pw_flow4);
+} pw_flows4 SEC(".maps");
+
+struct {
+    __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+    __uint(max_entries, 1 << PW_FLOWS_SHIFT);
+    __type(key, __u32);
+    __type(value, struct pw_flow6);
+} pw_flows6 SEC(".maps");
+
+static __always_inline __u32 pw_flow_index(__u64 addrs, __be32 ports)
+{
+    return (addrs + ports * 0x5bd1e995ULL) * 0x9e3779b97f4a7c15ULL >> (64 - PW_FLOWS_SHIFT);
+}
+
+static __always_inline void pw_ct_seen(int reason, __u8 tcp_flags)
+{
+    if (reason == PW_TRANSLATED && (tcp_flags & PW_TCP_SYN))
+        __sync_fetch_and_add(&pw_ct_epoch, 1);
+}
+
+/* pw_ct_ask4 for a TCP packet; `slice` as in pw_path_stamp. */
+static __always_inline int pw_ct_tcp4(struct __sk_buff *skb, __u64 addrs, __be32 ports, __u8 flags,
+                                      __u32 slice)
+{
+    __u32 stamp = slice + pw_ct_epoch, i = pw_flow_index(addrs, ports);
+    struct pw_flow4 *f = bpf_map_lookup_elem(&pw_flows4, &i);
+
+    if (f && f->addrs == addrs && f->ports == ports && f->stamp == stamp && !(flags & PW_TCP_SYN))
+        return 0;
+    int reason = pw_ct_ask4(skb, (__be32)addrs, addrs >> 32, ports, IPPROTO_TCP);
+    if (f && !reason) {
+        f->addrs = addrs;
+        f->ports = ports;
+        f->stamp = stamp;
+    }
+    pw_ct_seen(reason, flags);
+    return reason;
+}
+
+static __always_inline int pw_ct_tcp6(struct __sk_buff *skb, const struct in6_addr *addrs,
+                                      __be32 ports, __u8 flags, __u32 slice)
+{
+    const __u64 *a = (const void *)addrs;
+    __u32 stamp = slice + pw_ct_epoch;
+    __u32 i = pw_flow_index((a[0] ^ a[1]) + 3 * (a[2] ^ a[3]), ports);
+    struct pw_flow6 *f = bpf_map_lookup_elem(&pw_flows6, &i);
+
+    if (f && f->addrs[1] == a[1] && f->addrs[3] == a[3] && f->addrs[0] == a[0] &&
+        f->addrs[2] == a[2] && f->ports == ports && f->stamp == stamp && !(flags & PW_TCP_SYN))
+        return 0;
+    int reason = pw_ct_ask6(skb, addrs, ports, IPPROTO_TCP);
+    if (f && !reason) {
+        f->addrs[0] = a[0];
+        f->addrs[1] = a[1];
+        f->addrs[2] = a[2];
+        f->addrs[3] = a[3];
+        f->ports = ports;
+        f->stamp = stamp;
+    }
+    pw_ct_seen(reason, flags);
+    return reason;
+}
+
 #endif

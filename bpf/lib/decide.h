@@ -109,9 +109,13 @@ static __always_inline void pw_judge(struct __sk_buff *skb, enum pw_hook hook, b
         reason = p->reason;
     else if (!(pw_conf.flags & PW_CONF_ASK_CT))
         reason = 0;
-    if (reason < 0)
+    if (reason < 0) {
+        __u8 tcp_flags = 0;
         reason = v6 ? pw_ct_ask6(skb, &ip6->saddr, m.ports, m.proto)
                     : pw_ct_ask4(skb, ip4->saddr, ip4->daddr, m.ports, m.proto);
+        if (m.proto == IPPROTO_TCP && bpf_skb_load_bytes(skb, m.l4 + 13, &tcp_flags, 1) == 0)
+            pw_ct_seen(reason, tcp_flags);
+    }
     if (reason == 0) {
         reason = pw_judge_packet(skb, m, v6, p, l3_len, ttl);
         v->marked = true;

@@ -23,6 +23,13 @@ static __always_inline bool pw_plain_l4(const void *l4, const void *end, __u8 pr
            PW_AT(const __u8, l4 + 12) >= 5 << 4 && (PW_AT(const __u8, l4 + 12) >> 4) * 4U <= room;
 }
 
+/* The verifier does not remember that TCP has its whole header there. */
+static __always_inline __u8 pw_tcp_flags(const struct __sk_buff *skb, const void *tcp)
+{
+    return tcp + sizeof(struct tcphdr) <= pw_data_end(skb) ? PW_AT(const __u8, tcp + 13)
+                                                           : PW_TCP_SYN;
+}
+
 static __always_inline int pw_fast4(struct __sk_buff *skb, void *data, enum pw_hook hook,
                                     __u32 call)
 {
@@ -55,7 +62,10 @@ static __always_inline int pw_fast4(struct __sk_buff *skb, void *data, enum pw_h
         return pw_leave(skb, hook == PW_HOOK_UPLINK ? p->slot_to : p->slot_from, p->reason, false,
                         call);
     if (pw_conf.flags & PW_CONF_ASK_CT) {
-        int reason = pw_ct_ask4(skb, ip->saddr, ip->daddr, m.ports, m.proto);
+        int reason = m.proto == IPPROTO_TCP
+                         ? pw_ct_tcp4(skb, PW_AT(__u64, &ip->saddr), m.ports,
+                                      pw_tcp_flags(skb, ip + 1), stamp >> 32)
+                         : pw_ct_ask4(skb, ip->saddr, ip->daddr, m.ports, m.proto);
         if (unlikely(reason))
             return pw_leave(skb, hook == PW_HOOK_UPLINK ? p->slot_to : p->slot_from, reason, false,
                             call);
@@ -100,7 +110,9 @@ static __always_inline int pw_fast6(struct __sk_buff *skb, void *data, enum pw_h
         return pw_leave(skb, hook == PW_HOOK_UPLINK ? p->slot_to : p->slot_from, p->reason, false,
                         call);
     if (pw_conf.flags & PW_CONF_ASK_CT) {
-        int reason = pw_ct_ask6(skb, &ip->saddr, m.ports, m.proto);
+        int reason = m.proto == IPPROTO_TCP ? pw_ct_tcp6(skb, &ip->saddr, m.ports,
+                                                         pw_tcp_flags(skb, ip + 1), stamp >> 32)
+                                            : pw_ct_ask6(skb, &ip->saddr, m.ports, m.proto);
         if (unlikely(reason))
             return pw_leave(skb, hook == PW_HOOK_UPLINK ? p->slot_to : p->slot_from, reason, false,
                             call);

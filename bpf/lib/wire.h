@@ -58,6 +58,7 @@ static __always_inline int pw_wire(struct __sk_buff *skb, struct bpf_fib_lookup 
     __builtin_memcpy(p->hop.ipv6_nh, fib->ipv6_dst, 16);
     if (rc == BPF_FIB_LKUP_RET_NO_NEIGH) {
         p->kind = PW_PATH_NEIGH;
+        __builtin_memset(p->macs, 0, sizeof(p->macs));
         p->mtu = safe_mtu;
         return 0;
     }

@@ -13,6 +13,8 @@ unsigned if_nametoindex(const char *name);
 
 struct dp dp;
 struct dp_run dp_next;
+struct bpf_program *dp_next_prog;
+bool dp_next_quiet;
 
 void dp_sh(const char *fmt, ...)
 {
@@ -166,10 +168,12 @@ void dp_prog(struct bpf_program *prog, struct pkt *p, struct dp_run *r, unsigned
     r->len = opts.data_size_out;
 }
 
-static struct dp_run run, told;
+static struct dp_run run, told; /* results of the last run and the last explanation */
 
 static struct bpf_program *prog_of(int ep)
 {
+    if (dp_next_prog)
+        return dp_next_prog;
     if (ep < 0)
         return dp.skel->progs.pw_from_uplink;
     if (bench[ep].device == PW_DEV_NETKIT || bench[ep].device == PW_DEV_NETKIT_L2)
@@ -259,49 +263,115 @@ static uint64_t redirected_total(void)
     return n;
 }
 
-const char *dp_try(int ep, struct pkt *p, struct dp_want want)
+/* Once through the real program: NULL, or what is wrong. */
+static const char *try_real(int ep, struct pkt *p, struct dp_want want)
 {
-    static char why[512];
-    why[0] = 0;
+    static char why[256];
     enum pw_direction dir = ep < 0 ? PW_TO_POD : PW_FROM_POD;
     uint64_t reasons = dp_reasons_total(), redirected = redirected_total(), moved = 0;
-    uint64_t old[DP_EPS + 1], new[DP_EPS + 1];
+    uint64_t old[DP_EPS + 1];
     uint32_t slots[DP_EPS + 1];
-    for (int i = 0; i <= DP_EPS; i++)
-        slots[i] = i == DP_EPS ? PW_SLOT_NONE : dp.ep[i].slot;
-
-    dp_explain(ep, p);
-    if (dp_reasons_total() != reasons || redirected_total() != redirected)
-        snprintf(why, sizeof(why), "explaining has counted");
-    for (int i = 0; i <= DP_EPS; i++)
-        old[i] = dp_reason(slots[i], want.reason, dir).packets;
-    struct dp_run *r = ep < 0 ? dp_wire(p) : dp_from((enum dp_ep_name)ep, p);
     for (int i = 0; i <= DP_EPS; i++) {
-        new[i] = dp_reason(slots[i], want.reason, dir).packets;
-        moved += new[i] - old[i];
+        slots[i] = i == DP_EPS ? PW_SLOT_NONE : dp.ep[i].slot;
+        old[i] = dp_reason(slots[i], want.reason, dir).packets;
     }
-    bool counted = want.reason != 0,
-         redirects = want.via >= PW_VIA_PEER && want.via != PW_VIA_REPLY;
+    struct dp_run *r = ep < 0 ? dp_wire(p) : dp_from((enum dp_ep_name)ep, p);
+    for (int i = 0; i <= DP_EPS; i++)
+        moved += dp_reason(slots[i], want.reason, dir).packets - old[i];
+    reasons = dp_reasons_total() - reasons;
+    redirected = redirected_total() - redirected;
+
+    bool counted = want.reason != 0 && !dp_next_quiet;
+    bool redirects = want.via >= PW_VIA_PEER && want.via != PW_VIA_REPLY;
     int verdict = want.via == PW_VIA_STACK ? TCX_NEXT : want.via == PW_VIA_DROP ? TCX_DROP : 7;
     uint32_t mark = want.marked ? DP_MARK : 0;
 
-    if (told.cb[PW_CB_VIA] != want.via || told.cb[PW_CB_REASON] != want.reason ||
-        told.cb[PW_CB_MARKED] != want.marked)
-        snprintf(why, sizeof(why), "told via %u reason %u marked %u, want %u %u %u",
-                 told.cb[PW_CB_VIA], told.cb[PW_CB_REASON], told.cb[PW_CB_MARKED], want.via,
-                 want.reason, want.marked);
-    else if (want.ifindex && told.cb[PW_CB_IFINDEX] != want.ifindex)
-        snprintf(why, sizeof(why), "told device %u, want %u", told.cb[PW_CB_IFINDEX], want.ifindex);
-    else if (r->verdict != verdict)
+    why[0] = 0;
+    if (r->verdict != verdict)
         snprintf(why, sizeof(why), "verdict %d, want %d", r->verdict, verdict);
     else if (r->verdict != TCX_DROP && r->out_mark != mark)
         snprintf(why, sizeof(why), "mark %#x, want %#x", r->out_mark, mark);
-    else if (dp_reasons_total() != reasons + counted || (counted && moved != 1))
+    else if (reasons != counted || (counted && moved != 1))
         snprintf(why, sizeof(why), "reason counted %llu times, all reasons %llu",
-                 (unsigned long long)moved, (unsigned long long)(dp_reasons_total() - reasons));
-    else if ((redirected_total() != redirected) != redirects)
-        snprintf(why, sizeof(why), "counted as redirected: %llu",
-                 (unsigned long long)(redirected_total() - redirected));
-    memset(&dp_next, 0, offsetof(struct dp_run, data));
+                 (unsigned long long)moved, (unsigned long long)reasons);
+    else if ((redirected != 0) != redirects)
+        snprintf(why, sizeof(why), "counted as redirected: %llu", (unsigned long long)redirected);
     return why[0] ? why : NULL;
+}
+
+const char *dp_try(int ep, struct pkt *p, struct dp_want want)
+{
+    static char why[512];
+    static uint8_t first[PKT_MAX];
+    const char *bad;
+
+    why[0] = 0;
+    dp_conf();
+    if ((bad = try_real(ep, p, want))) {
+        snprintf(why, sizeof(why), "unknown path: %s", bad);
+    } else {
+        uint32_t len = run.len;
+        memcpy(first, run.data, len);
+        if ((bad = try_real(ep, p, want)))
+            snprintf(why, sizeof(why), "known path: %s", bad);
+        else if (run.len != len || memcmp(first, run.data, len) != 0)
+            snprintf(why, sizeof(why), "the known path leaves other bytes");
+    }
+    uint64_t reasons = dp_reasons_total(), redirected = redirected_total();
+    dp_explain(ep, p);
+    size_t n = strlen(why);
+    if (dp_reasons_total() != reasons || redirected_total() != redirected)
+        snprintf(why + n, sizeof(why) - n, "; explaining has counted");
+    else if (told.cb[PW_CB_VIA] != want.via || told.cb[PW_CB_REASON] != want.reason ||
+             told.cb[PW_CB_MARKED] != want.marked)
+        snprintf(why + n, sizeof(why) - n, "; told via %u reason %u marked %u, want %u %u %u",
+                 told.cb[PW_CB_VIA], told.cb[PW_CB_REASON], told.cb[PW_CB_MARKED], want.via,
+                 want.reason, want.marked);
+    else if (want.ifindex && told.cb[PW_CB_IFINDEX] != want.ifindex)
+        snprintf(why + n, sizeof(why) - n, "; told device %u, want %u", told.cb[PW_CB_IFINDEX],
+                 want.ifindex);
+    memset(&dp_next, 0, offsetof(struct dp_run, data));
+    dp_next_prog = NULL;
+    dp_next_quiet = false;
+    return why[0] ? why : NULL;
+}
+
+struct dp_run *dp_last(void)
+{
+    return &run;
+}
+
+void dp_eth(struct pkt *p, int ep)
+{
+    uint8_t zero[6] = {};
+    pkt_start(p);
+    pkt_eth(p, ep < 0 ? DP_UP_MAC : DP_HOST_MAC, ep < 0 ? DP_PEER_MAC : DP_HOST_MAC, 0);
+    if (ep >= 0)
+        memcpy(pkt_ethhdr(p)->h_source, bench[ep].mac ? dp.ep[ep].mac : zero, 6);
+}
+
+void dp_udp(struct pkt *p, int ep, const char *src, const char *dst)
+{
+    dp_eth(p, ep);
+    pkt_ip(p, src, dst);
+    pkt_udp(p, 4000, 5000);
+    pkt_fill(p, 1, 32);
+    pkt_done(p);
+}
+
+void dp_tcp(struct pkt *p, int ep, const char *src, const char *dst, const char *flags, size_t n)
+{
+    dp_eth(p, ep);
+    pkt_ip(p, src, dst);
+    pkt_tcp(p, 4000, 5000, flags);
+    pkt_fill(p, 1, n);
+    pkt_done(p);
+}
+
+const char *dp_addr_of(int ep, bool v6)
+{
+    for (int j = 0; j < 4 && bench[ep].addrs[j]; j++)
+        if (!!strchr(bench[ep].addrs[j], ':') == v6)
+            return bench[ep].addrs[j];
+    return NULL;
 }

@@ -94,8 +94,9 @@ struct dp_want {
 #define DP_REDIRECT(i) ((struct dp_want){PW_VIA_REDIRECT, 0, (i), false})
 #define DP_PASS ((struct dp_want){PW_VIA_STACK, 0, 0, false})
 /*
- * Run the packet through the explaining and the real program and check: what is explained, the
- * verdict, the mark, and that the right counter, and no other, has moved by one.
+ * Run the packet through the real program, as the first on its path and once more when the path is
+ * known, and through the explaining one, and check: verdict and mark, that the right counter and no
+ * other has moved by one each time, that all are of one mind.
  */
 #define dp_check(ep, p, want, ...)                                                                 \
     ({                                                                                             \
@@ -107,7 +108,19 @@ struct dp_want {
     })
 /* The same without the TAP line: NULL when all is as it should be, else what is not. */
 const char *dp_try(int ep, struct pkt *p, struct dp_want want);
-/* Inputs of the next dp_check, reset by it. */
+/* What the last real run gave. */
+struct dp_run *dp_last(void);
+
+/* Of the next dp_check, reset by it: inputs, another program, one that counts only drops. */
 extern struct dp_run dp_next;
+extern struct bpf_program *dp_next_prog;
+extern bool dp_next_quiet;
+
+/* Packets with the right MACs for an endpoint, or (ep < 0) for the wire. pkt_start included. */
+void dp_eth(struct pkt *p, int ep);
+void dp_udp(struct pkt *p, int ep, const char *src, const char *dst);
+void dp_tcp(struct pkt *p, int ep, const char *src, const char *dst, const char *flags, size_t n);
+/* First address of a family. */
+const char *dp_addr_of(int ep, bool v6);
 
 #endif

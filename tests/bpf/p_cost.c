@@ -63,7 +63,7 @@ static void packet(const char *mac, const char *src, const char *dst, bool tcp)
     pkt_done(&p);
 }
 
-static void paths(const char *what)
+static void paths(const char *what, bool tcp)
 {
     struct pw_datapath *s = dp.skel;
     char name[80];
@@ -94,7 +94,7 @@ static void paths(const char *what)
          s->progs.pw_netkit_from_pod, dp.ep[DP_B].ifindex},
     };
     for (size_t i = 0; i < sizeof(list) / sizeof(list[0]); i++) {
-        packet(list[i].mac, list[i].src, list[i].dst, false);
+        packet(list[i].mac, list[i].src, list[i].dst, tcp);
         snprintf(name, sizeof(name), "%s%s", list[i].name, what);
         cost(name, list[i].prog, list[i].ifindex);
     }
@@ -113,8 +113,9 @@ int main(int argc, char **argv)
     cost_empty();
     printf("%-44s %6u ns\n", "empty program", base);
     dp_flags(PW_CONF_REDIRECT | PW_CONF_WIRE);
-    paths("");
+    paths("", false);
     dp_flags(PW_CONF_REDIRECT | PW_CONF_WIRE | PW_CONF_ASK_CT);
-    paths(", conntrack asked");
+    paths(", conntrack asked", false);
+    paths(", conntrack asked, TCP", true);
     return 0;
 }
