@@ -159,7 +159,10 @@ void dp_prog(struct bpf_program *prog, struct pkt *p, struct dp_run *r, unsigned
                 .repeat = (int)repeat);
     if (r->gso_size)
         ctx.gso_segs = (uint32_t)(p->len / r->gso_size) + 1;
-    if (bpf_prog_test_run_opts(bpf_program__fd(prog), &opts))
+    ctx.data_end = r->linear;
+    int rc = bpf_prog_test_run_opts(bpf_program__fd(prog), &opts);
+    r->refused = rc == -EINVAL && r->linear;
+    if (rc && !r->refused)
         bail("run %s: %s", bpf_program__name(prog), strerror(errno));
     r->verdict = (int)opts.retval;
     r->out_mark = out.mark;

@@ -57,11 +57,13 @@ struct dp_run {
     uint32_t ifindex; /* device the packet comes by */
     uint32_t mark;
     uint32_t gso_size;
+    uint32_t linear; /* bytes in the linear part; 0: all. Older kernels refuse */
     /* out */
     int verdict; /* TCX_*; 7 is a redirect */
     uint32_t out_mark, cb[5];
     uint32_t ns; /* per run */
     uint32_t len;
+    bool refused; /* the kernel does not run such a packet */
     uint8_t data[PKT_MAX];
 };
 
