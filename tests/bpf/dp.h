@@ -117,6 +117,9 @@ struct dp_run *dp_last(void);
 extern struct dp_run dp_next;
 extern struct bpf_program *dp_next_prog;
 extern bool dp_next_quiet;
+/* A sound packet that makes the path known between the two runs; until set to NULL again. For
+ * packets that would never make it known by themselves. */
+extern struct pkt *dp_prime;
 
 /* Packets with the right MACs for an endpoint, or (ep < 0) for the wire. pkt_start included. */
 void dp_eth(struct pkt *p, int ep);

@@ -21,7 +21,9 @@ static void udp6(void)
 
 static void malformed(void)
 {
+    static struct pkt sound;
 #define BAD(name) dp_check(DP_A, &p, DP_DROP(MALFORMED), name)
+    dp_udp(&sound, DP_A, "10.1.0.2", "10.1.0.3"), dp_prime = &sound;
     udp4(), pkt_ip4(&p)->version = 6, pkt_sums(&p);
     BAD("IPv4: version");
     udp4(), pkt_ip4(&p)->ihl = 4, pkt_sums(&p);
@@ -52,6 +54,7 @@ static void malformed(void)
     pkt_ip4(&p)->tot_len = htons(27), pkt_sums(&p);
     BAD("IPv4: ICMP header cut");
 
+    dp_udp(&sound, DP_A, "fd00:1::2", "fd00:1::3");
     udp6(), pkt_ip6(&p)->version = 4;
     BAD("IPv6: version");
     udp6(), pkt_ip6(&p)->payload_len = htons((uint16_t)(p.len - 54 + 1));
@@ -73,10 +76,13 @@ static void malformed(void)
     pkt_udp(&p, 1, 2), pkt_done(&p);
     BAD("IPv6: extension header longer than the packet");
     /* Malformed in the same way from the wire. */
+    dp_udp(&sound, -1, "10.2.0.9", "10.1.0.2");
     dp_udp(&p, -1, "10.2.0.9", "10.1.0.2"), pkt_ip4(&p)->check ^= 1;
     dp_check(-1, &p, DP_DROP(MALFORMED), "wire: IPv4 header checksum");
+    dp_udp(&sound, -1, "fd00:2::9", "fd00:1::2");
     dp_udp(&p, -1, "fd00:2::9", "fd00:1::2"), pkt_ip6(&p)->payload_len = htons(2000);
     dp_check(-1, &p, DP_DROP(MALFORMED), "wire: IPv6 payload length");
+    dp_prime = NULL;
     udp4();
     size_t n = p.len;
     pkt_raw(&p, "\0\0\0\0\0\0", 6); /* padding of a short frame is sound */

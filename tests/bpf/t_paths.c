@@ -58,14 +58,15 @@ static void others(void)
     for (int i = 0; i < 3; i++) {
         is_int(dp_from(DP_A, &p)->verdict, 7, "the pod itself");
         is_int(dp_from(DP_A, &q)->verdict, 7, "the pod itself, IPv6");
-        dp_next.ifindex = dp.ep[DP_C].ifindex;
-        is_int(dp_from(DP_A, &p)->verdict, TCX_DROP, "the same frame by another device");
-        is_int(dp_from(DP_A, &q)->verdict, TCX_DROP, "the same by another device, IPv6");
-        memset(&dp_next, 0, offsetof(struct dp_run, data));
         p.data[11] ^= 1, q.data[11] ^= 1;
         is_int(dp_from(DP_A, &p)->verdict, TCX_DROP, "another MAC");
         is_int(dp_from(DP_A, &q)->verdict, TCX_DROP, "another MAC, IPv6");
         p.data[11] ^= 1, q.data[11] ^= 1;
+        dp_from(DP_A, &p), dp_from(DP_A, &q);
+        dp_next.ifindex = dp.ep[DP_C].ifindex;
+        is_int(dp_from(DP_A, &p)->verdict, TCX_DROP, "the same frame by another device");
+        is_int(dp_from(DP_A, &q)->verdict, TCX_DROP, "the same by another device, IPv6");
+        memset(&dp_next, 0, offsetof(struct dp_run, data));
     }
 }
 

@@ -55,7 +55,7 @@ static void to_wire(void)
     dp_sh("ip link add other type veth peer name other1 && ip link set other up && "
           "ip link set other1 up && ip addr add 192.168.8.1/24 dev other && "
           "ip neigh add 192.168.8.2 lladdr 02:00:00:00:08:02 dev other nud permanent && "
-          "ip route add 10.6.0.0/16 via 192.168.8.2");
+          "ip route add 10.6.0.0/16 via 192.168.8.2 && ip route add fd00:6::/64 dev other");
     dp_udp(&p, DP_A, "10.1.0.2", "10.6.0.1");
     dp_check(DP_A, &p, DP_STACK(NOT_UPLINK), "out of a device that carries no program");
     dp_sh("ip route add 10.1.0.200/32 dev pw-b");
@@ -106,6 +106,8 @@ static void from_wire(void)
     dp_check(-1, &p, DP_STACK(SOURCE_LOCAL), "the same, IPv6");
     dp_udp(&p, -1, "10.6.0.1", "10.1.0.2");
     dp_check(-1, &p, DP_STACK(NOT_UPLINK), "the reply would leave by another device");
+    dp_udp(&p, -1, "fd00:6::1", "fd00:1::2");
+    dp_check(-1, &p, DP_STACK(NOT_UPLINK), "the reply would leave by another device, IPv6");
     dp_udp(&p, -1, "10.4.0.1", "10.1.0.2");
     dp_check(-1, &p, DP_STACK(NO_ROUTE), "there is no way back");
     dp_udp(&p, -1, "10.3.0.1", "10.1.0.2");
