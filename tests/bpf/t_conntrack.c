@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* pw-test: vm */
 /*
  * The conntrack question, with real entries: translated flows are the stack's in both directions
  * and unmarked, all others are the fast path's in both directions.

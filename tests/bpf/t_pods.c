@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* pw-test: vm */
 /* Pods of this node to each other: device, helper, TTL, checksums, MACs, counters. */
 #include "tests/bpf/dp.h"
 

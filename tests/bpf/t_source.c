@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* pw-test: vm */
 /* The source check: what a pod may send, what is spoofing, what kernels send by themselves. */
 #include <arpa/inet.h>
 

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* pw-test: vm */
 /* To other hosts and from them: route, neighbour, ranges, what is not ours. */
 #include <arpa/inet.h>
 
