@@ -14,28 +14,40 @@
 
 /* ---- the machine ---- */
 
-/* The script that boots it lies in the source tree: beside this program's build directory, or
- * where NETBENCH_COUNT_VM says. */
-static int find_script(char out[PATH_MAX], struct pw_err *err)
+/* The source tree that this program was built in ("" for what is not there), and the name of its
+ * build folder: guests are booted by the tree's tests/vm/run. */
+static int find_tree(char tree[PATH_MAX], char build[NAME_MAX + 1], struct pw_err *err)
 {
-    char self[PATH_MAX], path[PATH_MAX];
-    const char *said = getenv("NETBENCH_COUNT_VM");
-    ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 40);
+    char run[PATH_MAX + 16];
+    ssize_t n = readlink("/proc/self/exe", tree, PATH_MAX - 1);
     if (n < 0)
         return pw_err_errno(err, -errno, "find own program");
-    self[n] = '\0';
-    if (said)
-        snprintf(path, sizeof(path), "%s", said);
-    else {
-        *strrchr(self, '/') = '\0';
-        char *slash = strrchr(self, '/');
-        if (slash)
-            *slash = '\0';
-        snprintf(path, sizeof(path), "%.*s/bench/count-vm", PATH_MAX - 20, self);
-    }
-    if (!realpath(path, out) || access(out, X_OK) != 0)
-        return pw_err_set(err, -ENOENT, "no script %.300s: counting needs the source tree", path);
+    tree[n] = '\0';
+    char *slash = strrchr(tree, '/');
+    *slash = '\0';
+    slash = strrchr(tree, '/');
+    snprintf(build, NAME_MAX + 1, "%.*s", NAME_MAX, slash ? slash + 1 : "");
+    if (slash)
+        *slash = '\0';
+    snprintf(run, sizeof(run), "%s/tests/vm/run", tree);
+    if (access(run, X_OK) != 0)
+        return pw_err_set(err, -ENOENT, "no program %.300s: counting needs the source tree", run);
     return 0;
+}
+
+/* The counter for the QEMU that is installed: its plugin interface has changed on the way. */
+static int plugin_api(struct pw_err *err)
+{
+    const char *argv[] = {"qemu-system-x86_64", "--version", NULL};
+    struct nb_spot here = {NULL, -1};
+    pw_cleanup(nb_out_free) struct nb_out o = {0};
+    int major = 0, rc = nb_exec(&here, argv, NULL, NULL, &o, err);
+    if (rc < 0)
+        return rc;
+    const char *at = o.text ? strstr(o.text, "version ") : NULL;
+    if (!at || sscanf(at, "version %d", &major) != 1)
+        return pw_err_set(err, -EPROTO, "version of qemu-system-x86_64 not understood");
+    return major >= 10 ? 4 : 1;
 }
 
 static void remove_dir(char **dir)
@@ -79,25 +91,49 @@ static size_t guest_args(int argc, char **argv, const char *out[], size_t room)
     return n;
 }
 
+/* What the guest runs; "$@" are the arguments for netbench. Programs of BPF have names only where
+ * the kernel is told to show them. */
+static const char guest_script[] =
+    "sysctl -qw net.core.bpf_jit_kallsyms=1; build=$1 functions=$2; shift 2; "
+    "\"$build/netbench\" guest --quiet --json \"$OUT/result.json\" \"$@\" >\"$OUT/log\" 2>&1; "
+    "rc=$?; "
+    "[ \"$functions\" = 0 ] || cp \"/proc/kallsyms\" \"$OUT/kallsyms\"; "
+    "[ $rc = 0 ] || [ $rc = 3 ] || cat \"$OUT/log\"; [ -s \"$OUT/result.json\" ]";
+
 int nb_count_run(const struct nb_args *a, int argc, char **argv, json_t **out, struct pw_err *err)
 {
-    char script[PATH_MAX], file[PATH_MAX], syms[PATH_MAX], name[] = "/tmp/netbench-count.XXXXXX";
-    const char *args[80];
+    char tree[PATH_MAX], build[NAME_MAX + 1], run[PATH_MAX + 16], plugin[2 * PATH_MAX],
+        file[PATH_MAX], syms[PATH_MAX], env[NAME_MAX + 8], name[] = "/tmp/netbench-count.XXXXXX";
+    const char *args[96];
     struct nb_spot here = {NULL, -1};
     size_t n = 0;
-    int rc = find_script(script, err);
+    int rc = find_tree(tree, build, err), api = 0;
+    if (rc == 0 && a->functions)
+        rc = api = plugin_api(err);
     if (rc < 0)
         return rc;
     pw_cleanup(remove_dir) char *dir = mkdtemp(name);
     if (!dir)
         return pw_err_errno(err, -errno, "temporary directory");
-    args[n++] = script;
-    if (a->functions)
-        args[n++] = "--functions";
-    args[n++] = a->kernel;
-    args[n++] = dir;
+    snprintf(run, sizeof(run), "%s/tests/vm/run", tree);
+    snprintf(plugin, sizeof(plugin), "%s/%s/netbench-icount-%d.so,out=%s/windows", tree, build, api,
+             dir);
+    snprintf(env, sizeof(env), "BUILD=%s", build);
+    const char *const envs[] = {env, NULL};
+    const char *const head[] = {run,         "--icount", "--kernel", a->kernel,
+                                "--timeout", "1800",     "--out",    dir};
+    for (size_t i = 0; i < PW_ARRAY_SIZE(head); i++)
+        args[n++] = head[i];
+    if (a->functions) {
+        args[n++] = "--plugin";
+        args[n++] = plugin;
+    }
+    const char *const tail[] = {
+        "--", "bash", "-c", guest_script, "guest", build, a->functions ? "1" : "0"};
+    for (size_t i = 0; i < PW_ARRAY_SIZE(tail); i++)
+        args[n++] = tail[i];
     guest_args(argc, argv, args + n, PW_ARRAY_SIZE(args) - n);
-    if ((rc = nb_exec(&here, args, NULL, NULL, NULL, err)) < 0)
+    if ((rc = nb_exec(&here, args, envs, NULL, NULL, err)) < 0)
         return rc;
     json_error_t je;
     snprintf(file, sizeof(file), "%s/result.json", dir);
