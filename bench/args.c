@@ -52,6 +52,7 @@ static const char help[] =
     "  --baseline FILE      compare, and fail where a count has risen\n"
     "  --limit PERCENT      allowed rise (1)\n"
     "  --update             write the counts into the baseline file\n"
+    "  --from FILE          take the counts of an earlier --json instead of counting\n"
     "\n"
     "programs\n"
     "  --cni-dir DIR        reference plugins (/usr/lib/cni, else /opt/cni/bin)\n"
@@ -314,6 +315,7 @@ enum {
     OPT_CNI,
     OPT_PODWIRE,
     OPT_CTL,
+    OPT_FROM,
     OPT_DENY,
 };
 
@@ -348,6 +350,7 @@ static const struct option options[] = {
     {"podwire", 1, NULL, OPT_PODWIRE},
     {"podwirectl", 1, NULL, OPT_CTL},
     {"test-deny-redirect", 0, NULL, OPT_DENY},
+    {"from", 1, NULL, OPT_FROM},
     {"help", 0, NULL, 'h'},
     {"version", 0, NULL, 'V'},
     {NULL, 0, NULL, 0},
@@ -443,6 +446,9 @@ static int option(struct nb_args *a, int opt, const char *v, struct pw_err *err)
         return 0;
     case OPT_BASELINE:
         a->baseline = v;
+        return 0;
+    case OPT_FROM:
+        a->from = v;
         return 0;
     case OPT_UPDATE:
         a->update = true;

@@ -24,6 +24,7 @@ struct nb_args {
     bool quiet;
     /* count */
     const char *kernel, *baseline;
+    const char *from; /* a result counted before, instead of counting */
     bool update, functions;
     uint64_t requests;
     double limit; /* allowed rise, percent */

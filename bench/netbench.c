@@ -105,20 +105,26 @@ static int list_in_lab(void *p)
     return 0;
 }
 
+/* Read a result document (new reference), or NULL. */
+static json_t *load(const char *path, struct pw_err *err)
+{
+    json_error_t je;
+    json_t *doc = json_load_file(path, JSON_REJECT_DUPLICATES, &je);
+    if (!doc) {
+        pw_err_set(err, -EINVAL, "%s, line %d: %s", path, je.line, je.text);
+    } else if (nb_num(doc, "netbench") != 1) {
+        pw_err_set(err, -EINVAL, "%s is not a result of netbench", path);
+        json_decref(doc);
+        doc = NULL;
+    }
+    return doc;
+}
+
 static int remake(const struct nb_args *a)
 {
     struct pw_err err = PW_ERR_INIT;
-    json_error_t je;
-    json_t *doc = json_load_file(a->input, JSON_REJECT_DUPLICATES, &je);
-    if (!doc || nb_num(doc, "netbench") != 1) {
-        if (doc)
-            pw_err_set(&err, -EINVAL, "%s is not a result of netbench", a->input);
-        else
-            pw_err_set(&err, -EINVAL, "%s, line %d: %s", a->input, je.line, je.text);
-        json_decref(doc);
-        return complain(&err);
-    }
-    int rc = write_page(a->report, doc, &err);
+    json_t *doc = load(a->input, &err);
+    int rc = doc ? write_page(a->report, doc, &err) : -EINVAL;
     json_decref(doc);
     return rc < 0 ? complain(&err) : 0;
 }
@@ -129,8 +135,12 @@ static int count(const struct job *j)
     struct pw_err err = PW_ERR_INIT;
     json_t *doc = NULL;
     bool json_out = a->json && strcmp(a->json, "-") == 0;
-    int rc = nb_count_run(a, j->argc, j->argv, &doc, &err);
-    if (rc < 0)
+    int rc = 0;
+    if (a->from)
+        doc = load(a->from, &err);
+    else
+        rc = nb_count_run(a, j->argc, j->argv, &doc, &err);
+    if (!doc)
         return complain(&err);
     if (json_out)
         json_dumpf(doc, stdout, JSON_INDENT(1) | JSON_REAL_PRECISION(9));
