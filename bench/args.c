@@ -316,6 +316,7 @@ enum {
     OPT_PODWIRE,
     OPT_CTL,
     OPT_FROM,
+    OPT_KALLSYMS,
     OPT_DENY,
 };
 
@@ -351,6 +352,7 @@ static const struct option options[] = {
     {"podwirectl", 1, NULL, OPT_CTL},
     {"test-deny-redirect", 0, NULL, OPT_DENY},
     {"from", 1, NULL, OPT_FROM},
+    {"test-kallsyms", 1, NULL, OPT_KALLSYMS},
     {"help", 0, NULL, 'h'},
     {"version", 0, NULL, 'V'},
     {NULL, 0, NULL, 0},
@@ -446,6 +448,9 @@ static int option(struct nb_args *a, int opt, const char *v, struct pw_err *err)
         return 0;
     case OPT_BASELINE:
         a->baseline = v;
+        return 0;
+    case OPT_KALLSYMS:
+        a->kallsyms = v;
         return 0;
     case OPT_FROM:
         a->from = v;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The command line: strict, so that a typing error never measures something else. */
-#ifndef NB_ARGS_H
-#define NB_ARGS_H
+#ifndef PW_BENCH_ARGS_H
+#define PW_BENCH_ARGS_H
 
 #include "bench/run.h"
 
@@ -26,6 +26,7 @@ struct nb_args {
     const char *kernel, *baseline;
     const char *from; /* a result counted before, instead of counting */
     bool update, functions;
+    const char *kallsyms; /* guest: where to put the symbols while our programs are loaded */
     uint64_t requests;
     double limit; /* allowed rise, percent */
 };

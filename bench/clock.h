@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef NB_CLOCK_H
-#define NB_CLOCK_H
+#ifndef PW_BENCH_CLOCK_H
+#define PW_BENCH_CLOCK_H
 
 #include <stdint.h>
 #include <time.h>

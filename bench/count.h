@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Counting instead of timing: the same run in an emulated machine whose clock is its instruction
  * counter, tables of the counts, where the difference goes, and the comparison with a baseline. */
-#ifndef NB_COUNT_H
-#define NB_COUNT_H
+#ifndef PW_BENCH_COUNT_H
+#define PW_BENCH_COUNT_H
 
 #include <jansson.h>
 #include <stdio.h>

@@ -254,7 +254,7 @@ bool nb_window_step(struct nb_window *w, uint64_t done, uint64_t now)
 static int server_main(void *p)
 {
     struct nb_shared *sh = p;
-    signal(SIGPIPE, SIG_IGN);
+    nb_signal(SIGPIPE, SIG_IGN);
     nb_pin(sh->job.cpu_server);
     switch (sh->job.kind) {
     case NB_TCP_STREAM:
@@ -275,7 +275,7 @@ static int client_main(void *p)
     uint64_t b0, p0, b1, p1;
     int rc;
 
-    signal(SIGPIPE, SIG_IGN);
+    nb_signal(SIGPIPE, SIG_IGN);
     nb_pin(sh->job.cpu_client);
     /* The receiving device: the server's, and the client's too where data flows back. For the two
      * ends of a loopback the device is the same and is counted once. */

@@ -6,8 +6,8 @@
  * time of both ends over exactly the measured window, and work by number instead of by time
  * (where instructions are counted).
  */
-#ifndef NB_GEN_H
-#define NB_GEN_H
+#ifndef PW_BENCH_GEN_H
+#define PW_BENCH_GEN_H
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What the files of the load generator share; nobody else includes this. */
-#ifndef NB_GEN_INT_H
-#define NB_GEN_INT_H
+#ifndef PW_BENCH_GEN_INT_H
+#define PW_BENCH_GEN_INT_H
 
 #include <semaphore.h>
 #include <stdatomic.h>

@@ -33,7 +33,7 @@ int nb_tool_server(struct nb_shared *sh)
 {
     sem_post(&sh->ready); /* the client tries again until the program listens */
     quiet();
-    signal(SIGPIPE, SIG_DFL);
+    nb_signal(SIGPIPE, SIG_DFL);
     if (sh->job.kind == NB_IPERF3) {
         execlp("iperf3", "iperf3", "-s", "-1", "-p", PORT, (char *)NULL);
     } else {

@@ -4,8 +4,8 @@
  * two is cut into 1024 equal slots, so a value is known to 0.1 %. Recording is one increment and
  * never allocates, so it does not disturb what it measures.
  */
-#ifndef NB_HIST_H
-#define NB_HIST_H
+#ifndef PW_BENCH_HIST_H
+#define PW_BENCH_HIST_H
 
 #include <stdint.h>
 

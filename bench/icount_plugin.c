@@ -26,8 +26,14 @@ typedef void (*exec_cb)(unsigned vcpu, void *userdata);
 enum { CB_NO_REGS = 0 };
 
 void qemu_plugin_register_vcpu_tb_trans_cb(qemu_plugin_id_t id, tb_trans_cb cb);
+#if PLUGIN_API >= 3
 void qemu_plugin_register_vcpu_tb_exec_cb(struct qemu_plugin_tb *tb, exec_cb cb, int flags,
                                           void *userdata);
+#else
+/* Adds without leaving the translated code; op 0 is an addition of 64 bits. */
+void qemu_plugin_register_vcpu_tb_exec_inline(struct qemu_plugin_tb *tb, int op, void *ptr,
+                                              uint64_t imm);
+#endif
 void qemu_plugin_register_vcpu_insn_exec_cb(struct qemu_plugin_insn *insn, exec_cb cb, int flags,
                                             void *userdata);
 size_t qemu_plugin_tb_n_insns(const struct qemu_plugin_tb *tb);
@@ -54,13 +60,14 @@ static FILE *out;
 static bool counting;
 static unsigned number;
 
+#if PLUGIN_API >= 3
 static void on_block(unsigned vcpu, void *userdata)
 {
     struct block *b = userdata;
     (void)vcpu;
-    if (counting)
-        b->hits++;
+    b->hits++;
 }
+#endif
 
 static void on_mark(unsigned vcpu, void *userdata)
 {
@@ -119,7 +126,11 @@ static void on_translate(qemu_plugin_id_t id, struct qemu_plugin_tb *tb)
     b->insns = qemu_plugin_tb_n_insns(tb);
     b->next = blocks;
     blocks = b;
+#if PLUGIN_API >= 3
     qemu_plugin_register_vcpu_tb_exec_cb(tb, on_block, CB_NO_REGS, b);
+#else
+    qemu_plugin_register_vcpu_tb_exec_inline(tb, 0, &b->hits, 1);
+#endif
     for (size_t i = 0; i < b->insns; i++) {
         struct qemu_plugin_insn *insn = qemu_plugin_tb_get_insn(tb, i);
         char letter = marker(insn);

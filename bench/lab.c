@@ -40,18 +40,23 @@ int nb_wait(pid_t pid)
     return WIFEXITED(st) ? WEXITSTATUS(st) : 128 + WTERMSIG(st);
 }
 
+void nb_signal(int sig, void (*handler)(int))
+{
+    struct sigaction sa = {.sa_handler = handler};
+    sigaction(sig, &sa, NULL);
+}
+
 static int lab_init(int life, int (*fn)(void *), void *arg)
 {
-    struct sigaction sa = {.sa_handler = on_stop};
     struct pollfd p = {.fd = life, .events = POLLIN};
 
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     /* The parent may have died before that took hold; its end of the pipe is closed then. */
     if (poll(&p, 1, 0) > 0)
         return 128 + SIGKILL;
-    sigaction(SIGINT, &sa, NULL);
-    sigaction(SIGTERM, &sa, NULL);
-    signal(SIGPIPE, SIG_IGN);
+    nb_signal(SIGINT, on_stop);
+    nb_signal(SIGTERM, on_stop);
+    nb_signal(SIGPIPE, SIG_IGN);
     if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
         mount("proc", "/proc", "proc", 0, NULL) < 0) {
         fprintf(stderr, "netbench: private mounts: %s\n", strerror(errno));
@@ -85,9 +90,9 @@ int nb_lab_run(int (*fn)(void *), void *arg, struct pw_err *err)
     close(life[0]);
     /* Ctrl-C reaches the laboratory too; it decides what is still printed. A SIGTERM sent to us
      * alone ends us, and with us the laboratory. */
-    signal(SIGINT, SIG_IGN);
+    nb_signal(SIGINT, SIG_IGN);
     int rc = nb_wait(pid);
-    signal(SIGINT, SIG_DFL);
+    nb_signal(SIGINT, SIG_DFL);
     close(life[1]);
     return rc;
 }
@@ -111,8 +116,8 @@ pid_t nb_spawn(const struct nb_spot *at, int (*fn)(void *), void *arg, struct pw
         return pw_err_errno(err, -errno, "fork");
     if (pid == 0) {
         prctl(PR_SET_PDEATHSIG, SIGKILL);
-        signal(SIGINT, SIG_DFL);
-        signal(SIGTERM, SIG_DFL);
+        nb_signal(SIGINT, SIG_DFL);
+        nb_signal(SIGTERM, SIG_DFL);
         _exit(enter(at) < 0 ? 126 : fn(arg));
     }
     return pid;
@@ -283,7 +288,7 @@ static int exec_child(void *p)
         return 127;
     for (size_t i = 0; a->env && a->env[i]; i++)
         putenv((char *)a->env[i]);
-    signal(SIGPIPE, SIG_DFL);
+    nb_signal(SIGPIPE, SIG_DFL);
     execvp(a->argv[0], (char *const *)a->argv);
     dprintf(2, "%s", strerror(errno));
     return 127;

@@ -5,8 +5,8 @@
  * whatever way, the kernel kills all that it started and removes every namespace, device, mount
  * and pin: there is no clean-up to forget.
  */
-#ifndef NB_LAB_H
-#define NB_LAB_H
+#ifndef PW_BENCH_LAB_H
+#define PW_BENCH_LAB_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -18,6 +18,8 @@
  * The laboratory dies with the caller. Needs root. */
 int nb_lab_run(int (*fn)(void *), void *arg, struct pw_err *err);
 
+/* Set a signal's handler (or SIG_IGN, SIG_DFL); system calls it interrupts are not restarted. */
+void nb_signal(int sig, void (*handler)(int));
 /* Whether SIGINT or SIGTERM has asked the laboratory to stop. */
 bool nb_stopping(void);
 

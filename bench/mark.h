@@ -4,8 +4,8 @@
  * instructions by address knows their bytes: nop with the displacement 'PWB' and one letter more,
  * '0' and '1' for the bits of the window's number (the highest first), '<' and '>' around it.
  */
-#ifndef NB_MARK_H
-#define NB_MARK_H
+#ifndef PW_BENCH_MARK_H
+#define PW_BENCH_MARK_H
 
 #define NB_MARK_BITS 16
 

@@ -63,12 +63,28 @@ static int verdict(const struct nb_run *r)
     return rc;
 }
 
+static int copy(const char *from, const char *to, struct pw_err *err)
+{
+    char buf[65536];
+    size_t n;
+    pw_file *in = fopen(from, "re");
+    pw_file *out = fopen(to, "we");
+    if (!in || !out)
+        return pw_err_errno(err, -errno, "copy %s to %s", from, to);
+    while ((n = fread(buf, 1, sizeof(buf), in)) > 0)
+        if (fwrite(buf, 1, n, out) != n)
+            return pw_err_errno(err, -errno, "write %s", to);
+    return fflush(out) != 0 ? pw_err_errno(err, -errno, "write %s", to) : 0;
+}
+
 static int run_in_lab(void *p)
 {
     const struct job *j = p;
     struct pw_err err = PW_ERR_INIT;
     struct nb_run run;
     int rc = nb_run(&j->args->plan, &run, &err);
+    if (rc == 0 && j->args->kallsyms)
+        rc = copy("/proc/kallsyms", j->args->kallsyms, &err);
     if (rc == 0) {
         json_t *doc = nb_result(&run, j->argc, j->argv);
         rc = output(j->args, doc, &err);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The ways into a pod, each a constant table of verbs. */
-#ifndef NB_PATH_H
-#define NB_PATH_H
+#ifndef PW_BENCH_PATH_H
+#define PW_BENCH_PATH_H
 
 #include "bench/site.h"
 

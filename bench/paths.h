@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The tables of all paths, for path.c alone. */
-#ifndef NB_PATHS_H
-#define NB_PATHS_H
+#ifndef PW_BENCH_PATHS_H
+#define PW_BENCH_PATHS_H
 
 #include "bench/path.h"
 

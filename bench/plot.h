@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Plots as inline SVG. Colours come from the page's style sheet, so that they follow its theme. */
-#ifndef NB_PLOT_H
-#define NB_PLOT_H
+#ifndef PW_BENCH_PLOT_H
+#define PW_BENCH_PLOT_H
 
 #include <jansson.h>
 #include <stddef.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* One line on stderr: how far, what now, how long still. Silent where that is no terminal. */
-#ifndef NB_PROGRESS_H
-#define NB_PROGRESS_H
+#ifndef PW_BENCH_PROGRESS_H
+#define PW_BENCH_PROGRESS_H
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -3,8 +3,8 @@
  * The result document: the one form in which figures leave a run. The table, the page and --json
  * are all made from it, so they cannot differ.
  */
-#ifndef NB_RESULT_H
-#define NB_RESULT_H
+#ifndef PW_BENCH_RESULT_H
+#define PW_BENCH_RESULT_H
 
 #include <jansson.h>
 #include <stdio.h>

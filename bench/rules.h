@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Rules that real nodes have, and device features that `ip` cannot set. */
-#ifndef NB_RULES_H
-#define NB_RULES_H
+#ifndef PW_BENCH_RULES_H
+#define PW_BENCH_RULES_H
 
 #include "bench/site.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The plan of a run, its interleaved rounds, and everything they brought. */
-#ifndef NB_RUN_H
-#define NB_RUN_H
+#ifndef PW_BENCH_RUN_H
+#define PW_BENCH_RUN_H
 
 #include "bench/path.h"
 #include "bench/work.h"

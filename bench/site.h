@@ -4,8 +4,8 @@
  * so that all paths are up at the same time (rounds are interleaved) and none sees another's
  * rules, routes or programs.
  */
-#ifndef NB_SITE_H
-#define NB_SITE_H
+#ifndef PW_BENCH_SITE_H
+#define PW_BENCH_SITE_H
 
 #include <jansson.h>
 #include <stdbool.h>

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Order statistics and bootstrap intervals over small samples. Pure; nothing here allocates
  * beyond the call. */
-#ifndef NB_STATS_H
-#define NB_STATS_H
+#ifndef PW_BENCH_STATS_H
+#define PW_BENCH_STATS_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -98,7 +98,8 @@ const char *nb_symbols_name(const struct nb_symbols *s, uint64_t addr)
         else
             hi = mid;
     }
-    return lo == 0 ? "[unknown]" : s->v[lo - 1].name;
+    /* No function is that long: beyond the last of a section lies something without a name. */
+    return lo == 0 || addr - s->v[lo - 1].addr > 1 << 17 ? "[unknown]" : s->v[lo - 1].name;
 }
 
 /* ---- windows ---- */

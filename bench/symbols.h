@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Function names of a kernel, from its /proc/kallsyms, and counts of instructions by function. */
-#ifndef NB_SYMBOLS_H
-#define NB_SYMBOLS_H
+#ifndef PW_BENCH_SYMBOLS_H
+#define PW_BENCH_SYMBOLS_H
 
 #include <stddef.h>
 #include <stdint.h>

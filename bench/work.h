@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The workloads, and how a sample becomes a figure. */
-#ifndef NB_WORK_H
-#define NB_WORK_H
+#ifndef PW_BENCH_WORK_H
+#define PW_BENCH_WORK_H
 
 #include "bench/gen.h"
 

@@ -12,7 +12,7 @@ short=(--rounds 3 --time 0.1 --warmup 0.02 --quiet)
 q() { jq -r "$1" "$TMP/r.json"; } # FILTER
 
 traces() { # what a run could leave: processes, namespaces, links, mounts, rules
-    ps -e -o comm= | grep -c netbench || true
+    pgrep -c -x netbench || true
     lsns -n -t net | wc -l
     ip -o link | wc -l
     grep -c . /proc/self/mounts
@@ -58,22 +58,37 @@ is "the other MTU is really set" "$(q '[.paths[].devices[]|select(.device!="lo" 
 is "a path that was asked for and cannot be had is an error" $rc 3
 like "and says why" "$(cat "$TMP/out")" 'not in this build'
 
+if [ -x "$BUILD/podwire" ]; then
+    "$nb" "${short[@]}" --paths podwire-veth --workloads tcp-rr --test-deny-redirect \
+        --json "$TMP/r.json" >"$TMP/out" 2>&1 && rc=0 || rc=$?
+    is "a path whose redirection is not in use is refused" $rc 3
+    like "and says so" "$(cat "$TMP/out")" 'redirection not in use: path podwire-veth'
+    is "with no figure for it" "$(q '[.results[]|select(.path=="podwire-veth")]|length')" 0
+    ok "with redirection it is measured, also with rules and an invalid drop" "$nb" "${short[@]}" \
+        --paths podwire-veth,podwire-off --where all --workloads udp-rr --rules 20 --json "$TMP/r.json"
+    is "and never forwarded by the stack" "$(q '[.results[]|select(.path=="podwire-veth" and
+        .audit.forwarded_by_stack*50 > .audit.device_packets)]|length')" 0
+    is "while redirection off is" "$(q '[.results[]|select(.path=="podwire-off" and
+        .audit.forwarded_by_stack > 100)]|length')" 3
+fi
+
 is "nothing is left after it all" "$(traces)" "$before"
 
 start() { "$nb" --rounds 50 --time 1 --quiet --paths ptp,bridge --where local --workloads tcp-rr >"$TMP/out" 2>&1 & }
-kids() { ps -e -o comm= | grep -c netbench; }
+running() { [ "$(pgrep -c -x netbench)" -ge "$1" ]; }
+nok_running() { ! pgrep -x netbench >"$TMP/pids"; }
 for sig in KILL INT TERM; do
     start
     pid=$!
-    wait_for 20 bash -c '[ $(ps -e -o comm= | grep -c netbench) -ge 4 ]' # parent, laboratory, two ends
+    wait_for 20 running 4 # parent, laboratory, two ends
     if [ $sig = INT ]; then
         # As a terminal does: to the whole group. A background shell job ignores SIGINT, so the
         # laboratory is asked directly.
-        pkill -INT -P $pid -x netbench
+        pkill -INT -P "$pid" -x netbench
     else
-        kill -$sig $pid
+        kill -"$sig" "$pid"
     fi
-    wait $pid || true
-    wait_for 10 bash -c '! ps -e -o comm= | grep -q netbench'
+    wait "$pid" || true
+    wait_for 10 nok_running
     is "nothing is left after SIG$sig" "$(traces)" "$before"
 done
