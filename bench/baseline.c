@@ -5,6 +5,7 @@
 
 #include "bench/count.h"
 #include "bench/result.h"
+#include "bench/scan.h"
 #include "loader/base/cleanup.h"
 
 struct row {
@@ -15,15 +16,15 @@ struct row {
 /* A line into a row: 1, or 0 for comments and blanks, or -EINVAL. */
 static int parse_row(const char *line, struct row *r)
 {
-    char rest;
     const char *s = line + strspn(line, " \t\n");
     if (*s == '\0' || *s == '#')
         return 0;
-    if (sscanf(s, "%31s %23s %31s %31s %lf %lf %c", r->kernel, r->where, r->work, r->path,
-               &r->insns, &r->ratio, &rest) != 6 ||
-        r->insns <= 0 || r->ratio <= 0)
-        return -EINVAL;
-    return 1;
+    bool ok = nb_scan_word(&s, r->kernel, sizeof(r->kernel)) &&
+              nb_scan_word(&s, r->where, sizeof(r->where)) &&
+              nb_scan_word(&s, r->work, sizeof(r->work)) &&
+              nb_scan_word(&s, r->path, sizeof(r->path)) && nb_scan_double(&s, &r->insns) &&
+              nb_scan_double(&s, &r->ratio) && nb_scan_end(s);
+    return ok && r->insns > 0 && r->ratio > 0 ? 1 : -EINVAL;
 }
 
 static json_t *result_of(const json_t *doc, const struct row *row)

@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 
 #include "bench/result.h"
+#include "bench/scan.h"
 #include "bench/symbols.h"
 #include "loader/base/cleanup.h"
 
@@ -41,11 +42,12 @@ static int plugin_api(struct pw_err *err)
     const char *argv[] = {"qemu-system-x86_64", "--version", NULL};
     struct nb_spot here = {NULL, -1};
     pw_cleanup(nb_out_free) struct nb_out o = {0};
-    int major = 0, rc = nb_exec(&here, argv, NULL, NULL, &o, err);
+    uint64_t major = 0;
+    int rc = nb_exec(&here, argv, NULL, NULL, &o, err);
     if (rc < 0)
         return rc;
     const char *at = o.text ? strstr(o.text, "version ") : NULL;
-    if (!at || sscanf(at, "version %d", &major) != 1)
+    if (!at || !nb_scan_text(&at, "version ") || !nb_scan_u64(&at, 10, &major))
         return pw_err_set(err, -EPROTO, "version of qemu-system-x86_64 not understood");
     return major >= 10 ? 4 : 1;
 }

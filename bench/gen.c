@@ -13,6 +13,7 @@
 #include <time.h>
 
 #include "bench/mark.h"
+#include "bench/scan.h"
 #include "loader/base/cleanup.h"
 
 #define MAX_CPUS 512
@@ -115,11 +116,9 @@ static void dev_counters(int fd, const char *dev, uint64_t *bytes, uint64_t *pac
     for (char *line = buf; line; line = strchr(line, '\n')) {
         line += strspn(line, "\n ");
         if (strncmp(line, want, strlen(want)) == 0) {
-            unsigned long long b = 0, p = 0;
-            if (sscanf(line + strlen(want), "%llu %llu", &b, &p) == 2) {
-                *bytes = b;
-                *packets = p;
-            }
+            const char *at = line + strlen(want);
+            if (nb_scan_u64(&at, 10, bytes))
+                nb_scan_u64(&at, 10, packets);
             return;
         }
     }
@@ -129,13 +128,17 @@ static void dev_counters(int fd, const char *dev, uint64_t *bytes, uint64_t *pac
 static uint64_t forwarded(int fd)
 {
     char buf[8192];
-    unsigned long long v = 0;
+    uint64_t v = 0;
     if (fd < 0)
         return 0;
     slurp(fd, buf, sizeof(buf));
-    char *first = strstr(buf, "Ip: "), *second = first ? strstr(first + 4, "\nIp: ") : NULL;
-    if (second)
-        sscanf(second, "\nIp: %*s %*s %*s %*s %*s %llu", &v);
+    const char *first = strstr(buf, "Ip: "), *at = first ? strstr(first + 4, "\nIp: ") : NULL;
+    if (!at)
+        return 0;
+    at += 4;
+    for (int i = 0; i < 6; i++)
+        if (!nb_scan_u64(&at, 10, &v))
+            return 0;
     return v;
 }
 
@@ -153,15 +156,19 @@ static uint64_t ksoftirqd_ns(void)
 static void cpu_times(uint64_t *softirq, uint64_t *idle)
 {
     char buf[4096];
-    unsigned long long soft = 0, idl = 0;
+    uint64_t v[7]; /* user nice system idle iowait irq softirq */
     *softirq = *idle = 0;
     if (stat_fd < 0)
         return;
     slurp(stat_fd, buf, sizeof(buf));
-    if (sscanf(buf, "cpu %*s %*s %*s %llu %*s %*s %llu", &idl, &soft) == 2) {
-        *softirq = soft * TICK_NS;
-        *idle = idl * TICK_NS;
-    }
+    const char *at = buf;
+    if (!nb_scan_text(&at, "cpu "))
+        return;
+    for (int i = 0; i < 7; i++)
+        if (!nb_scan_u64(&at, 10, &v[i]))
+            return;
+    *idle = v[3] * TICK_NS;
+    *softirq = v[6] * TICK_NS;
 }
 
 static uint64_t clock_ns(clockid_t id)

@@ -2,6 +2,7 @@
 /* The same questions put to iperf3 and sockperf, so that the figures do not hang on our own
  * generator alone. Both run for whole seconds. */
 #include "bench/gen_int.h"
+#include "bench/scan.h"
 
 #include <fcntl.h>
 #include <jansson.h>
@@ -79,12 +80,13 @@ static bool parse_sockperf(struct nb_shared *sh, const char *text, const char *c
 {
     const char *valid = strstr(text, "[Valid Duration]");
     double run;
-    unsigned long long sent, got;
+    uint64_t sent, got;
     char line[256];
     struct nb_sample *o = &sh->out;
-    if (!valid ||
-        sscanf(valid, "[Valid Duration] RunTime=%lf sec; SentMessages=%llu; ReceivedMessages=%llu",
-               &run, &sent, &got) != 3)
+    if (!valid || !nb_scan_text(&valid, "[Valid Duration] RunTime=") ||
+        !nb_scan_double(&valid, &run) || !nb_scan_text(&valid, "sec; SentMessages=") ||
+        !nb_scan_u64(&valid, 10, &sent) || !nb_scan_text(&valid, "; ReceivedMessages=") ||
+        !nb_scan_u64(&valid, 10, &got))
         return false;
     o->ns = (uint64_t)(run * 1e9);
     o->ops = got;
@@ -94,9 +96,11 @@ static bool parse_sockperf(struct nb_shared *sh, const char *text, const char *c
     /* The full log holds "packet, txTime(sec), rxTime(sec)" for every message. */
     pw_file *f = fopen(csv, "re");
     while (f && fgets(line, sizeof(line), f)) {
-        unsigned long long n;
+        uint64_t n;
         double tx, rx;
-        if (sscanf(line, "%llu, %lf, %lf", &n, &tx, &rx) == 3 && rx > tx)
+        const char *at = line;
+        if (nb_scan_u64(&at, 10, &n) && nb_scan_text(&at, ",") && nb_scan_double(&at, &tx) &&
+            nb_scan_text(&at, ",") && nb_scan_double(&at, &rx) && rx > tx)
             nb_hist_add(&sh->hist, (uint64_t)((rx - tx) * 1e9));
     }
     return o->ns > 0 && got > 0;

@@ -6,7 +6,6 @@
 #include <sched.h>
 #include <signal.h>
 #include <stdarg.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mount.h>

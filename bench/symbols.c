@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "bench/symbols.h"
+#include "bench/scan.h"
 
-#include <inttypes.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
@@ -57,14 +57,15 @@ int nb_symbols_load(const char *path, struct nb_symbols *out, struct pw_err *err
 {
     pw_cleanup(nb_symbols_free) struct nb_symbols s = {0};
     size_t room = 0;
-    char line[512], name[256], type;
+    char line[512], name[256], type[2];
     uint64_t addr;
     pw_file *f = fopen(path, "re");
     if (!f)
         return pw_err_errno(err, -errno, "open %s", path);
     while (fgets(line, sizeof(line), f)) {
-        if (sscanf(line, "%" SCNx64 " %c %255s", &addr, &type, name) != 3 ||
-            !strchr("tTwW", type) || addr < USER_END)
+        const char *at = line;
+        if (!nb_scan_u64(&at, 16, &addr) || !nb_scan_word(&at, type, sizeof(type)) ||
+            !nb_scan_word(&at, name, sizeof(name)) || !strchr("tTwW", type[0]) || addr < USER_END)
             continue;
         if (add_symbol(&s, &room, addr, name) < 0)
             return pw_err_set(err, -ENOMEM, "out of memory");
@@ -153,16 +154,17 @@ int nb_windows_load(const char *path, const struct nb_symbols *s, struct nb_wind
 {
     pw_cleanup(nb_windows_free) struct nb_windows w = {0};
     char line[128];
-    unsigned number;
-    uint64_t addr, insns;
+    uint64_t number, addr, insns;
     pw_file *f = fopen(path, "re");
     if (!f)
         return pw_err_errno(err, -errno, "open %s", path);
     while (fgets(line, sizeof(line), f)) {
         int rc = 0;
-        if (sscanf(line, "window %u %" SCNu64, &number, &insns) == 2)
-            rc = new_window(&w, number, insns);
-        else if (w.n && sscanf(line, "%" SCNx64 " %" SCNu64, &addr, &insns) == 2)
+        const char *at = line;
+        if (nb_scan_text(&at, "window ") && nb_scan_u64(&at, 10, &number) &&
+            nb_scan_u64(&at, 10, &insns))
+            rc = new_window(&w, (unsigned)number, insns);
+        else if (w.n && nb_scan_u64(&at, 16, &addr) && nb_scan_u64(&at, 10, &insns))
             rc = add_block(&w.v[w.n - 1], nb_symbols_name(s, addr), insns);
         else
             return pw_err_set(err, -EPROTO, "%s: not understood: %.40s", path, line);

@@ -55,13 +55,13 @@ must ok "measures IPv6 with rules and another MTU" "$nb" "${short[@]}" --family 
 is "the other MTU is really set" "$(q '[.paths[].devices[]|select(.device!="lo" and .mtu!=1400)]|length')" 0
 
 "$nb" --rounds 1 --time 0.1 --quiet --paths podwire-vhost-user --workloads tcp-rr >"$TMP/out" 2>&1 && rc=0 || rc=$?
-is "a path that was asked for and cannot be had is an error" $rc 3
+is "a path that was asked for and cannot be had is an error" "$rc" 3
 like "and says why" "$(cat "$TMP/out")" 'not in this build'
 
 if [ -x "$BUILD/podwire" ]; then
     "$nb" "${short[@]}" --paths podwire-veth --workloads tcp-rr --test-deny-redirect \
         --json "$TMP/r.json" >"$TMP/out" 2>&1 && rc=0 || rc=$?
-    is "a path whose redirection is not in use is refused" $rc 3
+    is "a path whose redirection is not in use is refused" "$rc" 3
     like "and says so" "$(cat "$TMP/out")" 'redirection not in use: path podwire-veth'
     is "with no figure for it" "$(q '[.results[]|select(.path=="podwire-veth")]|length')" 0
     ok "with redirection it is measured, also with rules and an invalid drop" "$nb" "${short[@]}" \

@@ -13,6 +13,7 @@
 #include <bpf/libbpf.h>
 #include <errno.h>
 
+#include "bench/scan.h"
 #include "tests/bpf/dp.h"
 
 #define RUNS 2001
@@ -25,7 +26,7 @@ struct size {
 
 struct budget {
     char name[64];
-    unsigned long long verified, translated;
+    uint64_t verified, translated;
 };
 
 static size_t sizes(struct size *out)
@@ -48,7 +49,7 @@ static size_t sizes(struct size *out)
 
 static size_t read_budget(const char *path, struct budget *out)
 {
-    char line[200], rest;
+    char line[200];
     size_t n = 0;
     FILE *f = fopen(path, "re");
     if (!f)
@@ -57,8 +58,10 @@ static size_t read_budget(const char *path, struct budget *out)
         struct budget *b = &out[n];
         if (line[strspn(line, " \t\n")] == '\0' || line[0] == '#')
             continue;
-        if (n == MAX_PROGS ||
-            sscanf(line, "%63s %llu %llu %c", b->name, &b->verified, &b->translated, &rest) != 3)
+        const char *at = line;
+        if (n == MAX_PROGS || !nb_scan_word(&at, b->name, sizeof(b->name)) ||
+            !nb_scan_u64(&at, 10, &b->verified) || !nb_scan_u64(&at, 10, &b->translated) ||
+            !nb_scan_end(at))
             bail("%s: not understood: %s", path, line);
         n++;
     }
@@ -78,7 +81,8 @@ static int judge(const struct size *s, size_t n, const struct budget *b, size_t 
                 own = &b[k];
         bool bad = !own || s[i].verified > own->verified || s[i].translated > own->translated;
         printf("%-26s %10llu %10llu %10llu %10llu %10llu%s\n", s[i].name, s[i].verified,
-               own ? own->verified : 0, s[i].translated, own ? own->translated : 0, s[i].machine,
+               own ? (unsigned long long)own->verified : 0, s[i].translated,
+               own ? (unsigned long long)own->translated : 0, s[i].machine,
                !own  ? "  NO BUDGET"
                : bad ? "  OVER BUDGET"
                      : "");
