@@ -53,10 +53,11 @@ enum vq_result packed_pop(struct vn_virtq *q, const struct vq_sink *s, struct vq
         return VQ_NONE;
 
     /* Slots that are popped and not yet used are ours: never walk into them a second time. */
-    unsigned outstanding = (unsigned)(q->next_avail + q->num - q->next_used) % q->num;
-    if (!outstanding && q->avail_wrap != q->used_wrap)
+    unsigned left = q->avail_wrap == q->used_wrap
+                        ? (unsigned)(q->num - q->next_avail + q->next_used)
+                        : (unsigned)(q->next_used - q->next_avail);
+    if (!left || left > q->num)
         return vq_break(q, "more buffers than the ring has");
-    unsigned left = q->num - outstanding;
 
     uint16_t pos = q->next_avail;
     bool wrap = q->avail_wrap;

@@ -15,21 +15,13 @@
 
 /* ---- from the guest ---- */
 
-/* Copy the header out, whatever number of segments it is spread over, and judge the frame. */
-static void tx_judge(struct vn_pair *p, struct pump_frame *f, struct iovec *iov)
+/* Copy a header that is spread over segments; the first segment with something left. */
+static unsigned tx_gather(struct vnet_hdr *hdr, struct iovec *iov)
 {
-    const struct vmmnet *dev = p->dev;
-    uint8_t *to = (uint8_t *)&f->hdr;
-    size_t need = sizeof(f->hdr);
+    uint8_t *to = (uint8_t *)hdr;
+    size_t need = sizeof(*hdr);
     unsigned i = 0;
 
-    f->iov = NULL;
-    f->len = 0;
-    uint64_t limit = VNET_HDR_LEN + VNET_FRAME_MAX;
-    if (f->c.too_big || f->c.len < VNET_HDR_LEN + VNET_ETH_MIN || f->c.len > limit) {
-        vn_count(&p->count->tx_bad_length, 1);
-        return;
-    }
     while (need) {
         size_t n = iov[i].iov_len < need ? iov[i].iov_len : need;
         memcpy(to, iov[i].iov_base, n);
@@ -39,6 +31,29 @@ static void tx_judge(struct vn_pair *p, struct pump_frame *f, struct iovec *iov)
         iov[i].iov_len -= n;
         if (!iov[i].iov_len)
             i++;
+    }
+    return i;
+}
+
+/* Copy the header out and judge the frame. */
+static void tx_judge(struct vn_pair *p, struct pump_frame *f, struct iovec *iov)
+{
+    const struct vmmnet *dev = p->dev;
+    unsigned i = 0;
+
+    f->iov = NULL;
+    f->len = 0;
+    uint64_t limit = VNET_HDR_LEN + VNET_FRAME_MAX;
+    if (f->c.too_big || f->c.len < VNET_HDR_LEN + VNET_ETH_MIN || f->c.len > limit) {
+        vn_count(&p->count->tx_bad_length, 1);
+        return;
+    }
+    if (iov->iov_len > sizeof(f->hdr)) {
+        memcpy(&f->hdr, iov->iov_base, sizeof(f->hdr));
+        iov->iov_base = (uint8_t *)iov->iov_base + sizeof(f->hdr);
+        iov->iov_len -= sizeof(f->hdr);
+    } else {
+        i = tx_gather(&f->hdr, iov);
     }
     __asm__ volatile("" : "+m"(f->hdr)); /* the copy, not the guest's bytes again */
     f->len = (uint32_t)(f->c.len - VNET_HDR_LEN);
@@ -87,7 +102,8 @@ static unsigned pump_tx(struct vn_pair *p)
     struct vn_ring *ring = &p->ring[VN_TX];
     struct vmmnet_counters *count = p->count;
     const char *broken = NULL;
-    unsigned n = 0, used = 0;
+    unsigned n = 0, used = 0, frames = 0;
+    uint64_t bytes = 0;
 
     if (!ring->live)
         return 0;
@@ -128,8 +144,8 @@ static unsigned pump_tx(struct vn_pair *p)
     for (unsigned i = 0; i < done; i++) {
         struct pump_frame *f = &pump->tx[i];
         if (f->iov && f->result > 0) {
-            vn_count(&count->tx_frames, 1);
-            vn_count(&count->tx_bytes, f->len);
+            frames++;
+            bytes += f->len;
         } else if (f->iov) {
             vn_count(&count->tx_refused, 1);
             if (f->result == -EFAULT)
@@ -142,6 +158,8 @@ static unsigned pump_tx(struct vn_pair *p)
     if (atomic_load_explicit(&p->dev->mem.poisoned, memory_order_relaxed))
         broken = "guest memory vanished";
     if (done) {
+        vn_count(&count->tx_frames, frames);
+        vn_count(&count->tx_bytes, bytes);
         vq_publish(&ring->q);
         if (vq_want_call(&ring->q))
             vn_ring_signal(p, ring);
