@@ -16,6 +16,7 @@
 #   invalid_flows       of TCP and UDP only, since an unasked ICMP answer is INVALID for good reason
 #   test_devices        kinds of devices to test: $PODWIRE_TEST_DEVICES, or all the kernel has;
 #                       "reference": the ptp plugin, to prove the tests themselves
+#   few_devices         the same, without netkit-l2 where that only costs time
 #   pod_add NAME [JQ]   a pod of kind $DEVICE in namespace NAME through CNI ADD; JQ changes the
 #                       conflist. Sets IP4[NAME] IP6[NAME] HOSTIF[NAME]
 #   pod_del NAME
@@ -153,6 +154,15 @@ test_devices() {
     else
         echo veth
     fi
+}
+
+# The same without kinds that differ only in what frames look like, where processors are emulated.
+few_devices() {
+    local d out=()
+    for d in $(test_devices); do
+        [ "$d" = netkit-l2 ] && [ -n "${PW_QUIET:-}" ] || out+=("$d")
+    done
+    echo "${out[@]}"
 }
 
 pod_conf() { # [JQ]: the conflist for a pod of kind $DEVICE

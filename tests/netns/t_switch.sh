@@ -10,7 +10,7 @@
 . "$TOP/tests/netns/places.sh"
 
 moved=2000000 # more than a window, so that a switch cannot hide in one
-[ -z "${PW_QUIET:-}" ] || moved=400000
+[ -z "${PW_QUIET:-}" ] || moved=200000
 topo_up
 for DEVICE in $(test_devices); do
     pod_add pod1
