@@ -5,7 +5,8 @@
  * again; so nothing here drops or judges by itself, and what it judges by is decide.h's.
  *
  * Written for the number of instructions: one pass over the headers, one lookup, no helper that
- * moves packet data (so `data` stays valid to the end), few values alive across a call.
+ * moves packet data (so `data` stays valid to the end), few values alive across a call (what is
+ * cheap to read again, is).
  */
 #ifndef PW_BPF_FAST_H
 #define PW_BPF_FAST_H
@@ -70,7 +71,7 @@ static __always_inline int pw_fast4(struct __sk_buff *skb, void *data, enum pw_h
             return pw_leave(skb, hook == PW_HOOK_UPLINK ? p->slot_to : p->slot_from, reason, false,
                             call);
     }
-    int reason = pw_judge_packet(skb, m, false, p, l3_len, ip->ttl);
+    int reason = pw_judge_packet(skb, m, false, p, skb->len - PW_ETH, ip->ttl);
     if (unlikely(reason))
         return pw_leave(skb, hook == PW_HOOK_UPLINK ? p->slot_to : p->slot_from, reason, true,
                         call);
@@ -117,7 +118,7 @@ static __always_inline int pw_fast6(struct __sk_buff *skb, void *data, enum pw_h
             return pw_leave(skb, hook == PW_HOOK_UPLINK ? p->slot_to : p->slot_from, reason, false,
                             call);
     }
-    int reason = pw_judge_packet(skb, m, true, p, l3_len, ip->hop_limit);
+    int reason = pw_judge_packet(skb, m, true, p, skb->len - PW_ETH, ip->hop_limit);
     if (unlikely(reason))
         return pw_leave(skb, hook == PW_HOOK_UPLINK ? p->slot_to : p->slot_from, reason, true,
                         call);

@@ -27,7 +27,8 @@ enum pw_path_kind {
 };
 
 struct pw_path {
-    __u8 macs[12]; /* destination and source; zero to layer 3 devices */
+    /* Destination and source; zero to layer 3 devices. Aligned, so that 8 bytes are one load. */
+    __u8 macs[12] __attribute__((aligned(8)));
     __u32 ifindex;
     __u32 mtu;       /* of the next hop, layer 3 */
     __u32 slot_from; /* sending endpoint, or PW_SLOT_NONE */

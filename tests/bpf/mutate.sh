@@ -104,7 +104,7 @@ while IFS='|' read -r name file expr rest; do
         continue
     fi
     out=$(PW_TEST_OBJECT="$tmp/datapath.o" tests/lib/node.sh "$BUILD/tests/bpf/t_$test" 2>&1) && rc=0 || rc=$?
-    if [ $rc = 0 ]; then
+    if [ "$rc" = 0 ]; then
         echo "$name: NOT noticed by $test"
         missed+=("$name")
     else
