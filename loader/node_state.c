@@ -7,7 +7,8 @@
 #include "loader/base/fs.h"
 #include "loader/node.h"
 
-#define STATE_FILE PW_RUN_DIR "/node"
+#define STATE_NAME "node"
+#define STATE_FILE PW_RUN_DIR "/" STATE_NAME
 
 /* Written and read by the same machine and boot, so it is the struct as it is, between a number
  * that changes with its layout and a checksum. */
@@ -43,10 +44,22 @@ bool pw_node_state_read(struct pw_node_state *out)
     return true;
 }
 
+/* What a writer left that was killed before it could rename. Whoever writes holds the lock. */
+static void remove_unfinished(void)
+{
+    pw_dir *d = opendir(PW_RUN_DIR);
+    struct dirent *e;
+
+    while (d && (e = readdir(d)))
+        if (strncmp(e->d_name, STATE_NAME ".", strlen(STATE_NAME ".")) == 0)
+            unlinkat(dirfd(d), e->d_name, 0);
+}
+
 int pw_node_state_write(const struct pw_node_state *state, struct pw_err *err)
 {
     struct file f = {.magic = MAGIC, .state = *state, .sum = checksum(state)};
 
+    remove_unfinished();
     return pw_file_replace(STATE_FILE, &f, sizeof(f), err);
 }
 
