@@ -26,9 +26,9 @@ static int see_addr(const void *entry, void *arg, struct pw_err *err)
     return 0;
 }
 
-/* A route counts in whatever table and by whatever device, sbr and others move them; and one that is
- * gone because a wider one leads there by our interface (sbr drops those that its own default route
- * stands for). */
+/* A route counts in whatever table and by whatever device, sbr and others move them; and one that
+ * is gone because a wider one leads there by our interface (sbr drops those that its own default
+ * route stands for). */
 static int see_route(const void *entry, void *arg, struct pw_err *err)
 {
     const struct pw_route *e = entry;
@@ -38,8 +38,8 @@ static int see_route(const void *entry, void *arg, struct pw_err *err)
     for (size_t i = 0; i < l->want->n_routes; i++) {
         const struct pw_addr *dst = &l->want->routes[i].dst;
         l->found[i] |= e->dst.prefix == dst->prefix && pw_addr_same(&e->dst, dst);
-        l->found[i] |= e->oif == l->ifindex && e->dst.prefix < dst->prefix &&
-                       pw_addr_in(dst, &e->dst);
+        l->found[i] |=
+            e->oif == l->ifindex && e->dst.prefix < dst->prefix && pw_addr_in(dst, &e->dst);
     }
     return 0;
 }

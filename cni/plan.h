@@ -30,7 +30,7 @@ int pw_plan_device(const struct pw_netconf *conf, const struct pw_features *feat
 struct pw_plan_route {
     struct pw_route route;        /* oif is filled in later */
     const struct pw_ip_route *of; /* what the configuration says; NULL for our own */
-    bool append;           /* each interface of the pod has its own */
+    bool append;                  /* each interface of the pod has its own */
     bool may_exist;               /* another interface of the pod may have it already */
 };
 
