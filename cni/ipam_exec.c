@@ -15,8 +15,6 @@
 
 #define ANSWER_MAX (4UL * 1024 * 1024)
 
-extern char **environ;
-
 static int find_plugin(const struct pw_req *req, char path[PATH_MAX], struct pw_err *err)
 {
     const char *p = req->env.path;
@@ -65,6 +63,7 @@ static int start(const char *path, const char *command, struct child *c, struct 
     snprintf(var, sizeof(var), "CNI_COMMAND=%s", command);
     pw_free char **env = make_env(var);
     if (!env || pipe2(in, O_CLOEXEC) || pipe2(out, O_CLOEXEC)) {
+        /* The analyzer overlooks the cleanup. NOLINTNEXTLINE(clang-analyzer-unix.Malloc) */
         int e = env ? errno : ENOMEM;
         pw_closep(&in[0]);
         pw_closep(&in[1]);
@@ -116,6 +115,7 @@ static int talk(struct child *c, const struct pw_req *req, char **answer, size_t
         struct pollfd p[2] = {{c->out, POLLIN, 0}, {c->in, POLLOUT, 0}};
         long left = end - now_ms();
         if (left <= 0)
+            /* The analyzer overlooks the cleanup. NOLINTNEXTLINE(clang-analyzer-unix.Malloc) */
             return pw_err_set(err, PW_CNI_AGAIN, "no answer after %u seconds",
                               req->conf.ipam_timeout);
         if (poll(p, c->in >= 0 ? 2 : 1, (int)(left < 1000 ? left : 1000)) < 0 && errno != EINTR)

@@ -272,11 +272,10 @@ void pw_store_last(struct pw_store *s, const struct pw_addr *first, struct pw_ad
 int pw_store_set_last(struct pw_store *s, const struct pw_addr *first, const struct pw_addr *last,
                       struct pw_err *err)
 {
-    char name[64], text[PW_ADDR_STRLEN + 1];
+    char name[64], addr[PW_ADDR_STRLEN], text[PW_ADDR_STRLEN + 2];
 
     last_name(first, name);
-    pw_addr_text(last, false, text);
-    strcat(text, "\n");
+    snprintf(text, sizeof(text), "%s\n", pw_addr_text(last, false, addr));
     pw_fd fd = openat(s->dir, name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
     if (fd < 0 || write(fd, text, strlen(text)) < 0)
         return pw_err_errno(err, -errno, "address store: write %s", name);

@@ -8,16 +8,13 @@
 
 json_t *pw_json_get(const json_t *object, const char *key)
 {
-    json_t *v = json_object_get(object, key);
+    json_t *v = json_object_get(object, key), *item;
     const char *k;
 
-    if (!v) {
-        json_object_foreach ((json_t *)object, k, v)
-            if (strcasecmp(k, key) == 0)
-                break;
-        if (!k)
-            v = NULL;
-    }
+    if (!v)
+        json_object_foreach ((json_t *)object, k, item)
+            if (!v && strcasecmp(k, key) == 0)
+                v = item;
     return json_is_null(v) ? NULL : v;
 }
 
@@ -97,5 +94,6 @@ json_t *pw_json_text(const char *text)
     for (char *p = copy; *p; p++)
         if (*p & 0x80)
             *p = '?';
+    /* The analyzer overlooks the cleanup. NOLINTNEXTLINE(clang-analyzer-unix.Malloc) */
     return json_string(copy);
 }

@@ -11,8 +11,6 @@
 #include "cni/result.h"
 #include "loader/base/cleanup.h"
 
-extern char **environ;
-
 static int print(json_t *json)
 {
     pw_free char *text = json ? json_dumps(json, JSON_COMPACT) : NULL;
@@ -85,7 +83,7 @@ int main(int argc, char **argv)
     if (argc > 1 || !getenv("CNI_COMMAND"))
         return about(argc > 1 ? stdout : stderr);
     /* Delegated plugins and runtimes may close their ends early; that is no reason to die. */
-    signal(SIGPIPE, SIG_IGN);
+    sigaction(SIGPIPE, &(struct sigaction){.sa_handler = SIG_IGN}, NULL);
     umask(022);
     if (pw_env_read(environ, &req.env, &err))
         return print_error(PW_V110, &err);

@@ -80,8 +80,8 @@ static int parse_routes(const json_t *result, struct pw_ip_result *out, struct p
     size_t n = json_array_size(list);
     if (n > MAX_ROUTES)
         return bad(err, "too many routes");
-    out->routes = n ? calloc(n, sizeof(*out->routes)) : NULL;
-    if (n && !out->routes)
+    out->routes = calloc(n + 1, sizeof(*out->routes));
+    if (!out->routes)
         return pw_err_errno(err, -ENOMEM, "result");
     json_array_foreach (list, i, item) {
         int rc = parse_route(item, &out->routes[i], err);

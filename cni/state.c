@@ -91,13 +91,13 @@ int pw_state_write(const struct pw_state *st, const struct pw_req *req, struct p
     path_of(st->container_id, st->ifname, "", path);
     path_of(st->container_id, st->ifname, ".new", tmp);
     /* A name of the attachment's own, so that a leftover of a killed ADD is written over. */
-    int flags = O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW;
-    pw_fd fd = open(tmp, flags, 0600);
+    const int flags = O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW;
+    pw_fd fd = open(tmp, flags | O_CLOEXEC, 0600);
     if (fd < 0 && errno == ENOENT) {
         if ((mkdir(PW_RUN_DIR, 0755) && errno != EEXIST) ||
             (mkdir(DIR_PATH, 0700) && errno != EEXIST))
             return pw_err_errno(err, -errno, "make %s", DIR_PATH);
-        fd = open(tmp, flags, 0600);
+        fd = open(tmp, flags | O_CLOEXEC, 0600);
     }
     size_t len = strlen(text);
     errno = 0;
@@ -184,9 +184,8 @@ static int read_path(const char *path, struct pw_state *out, struct pw_err *err)
         return pw_state_parse(text, (size_t)n, out, err);
     pw_free char *big = malloc(RECORD_MAX);
     n = big ? pread(fd, big, RECORD_MAX, 0) : -1;
-    if (n < 0 || n == RECORD_MAX)
-        return damaged(err, "too large");
-    return pw_state_parse(big, (size_t)n, out, err);
+    bool fits = n >= 0 && n < RECORD_MAX;
+    return fits ? pw_state_parse(big, (size_t)n, out, err) : damaged(err, "too large");
 }
 
 int pw_state_read(const char *container_id, const char *ifname, struct pw_state *out,

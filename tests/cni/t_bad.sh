@@ -5,7 +5,7 @@
 . "$(dirname "$0")/../lib/tap.sh"
 . "$TOP/tests/cni/lib.sh"
 
-node_up
+node_up 1500
 netns_up p1
 ok "ADD of a first pod" eval 'request ADD c0 /run/netns/p1 eth0 <<<"$(conf 1.1.0)"'
 ok "and its DEL" eval 'request DEL c0 /run/netns/p1 eth0 <<<"$(conf 1.1.0)"'

@@ -9,7 +9,7 @@ for d in /usr/lib/cni /opt/cni/bin; do [ ! -x $d/portmap ] || REF=$d; done
 [ -n "$REF" ] || skip_all "no reference plugins"
 need curl python3
 
-node_up
+node_up 1500
 netns_up p1 p2 warm outside
 ip -n p1 link set lo up
 # Someone beyond the uplink, for portmap.

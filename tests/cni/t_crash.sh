@@ -9,7 +9,7 @@
 need strace
 
 WIDTH=${CRASH_WIDTH:-16} # pods at once between two looks
-node_up
+node_up 1500
 pods=()
 for ((i = 0; i < WIDTH; i++)); do pods+=("p$i"); done
 netns_up "${pods[@]}"
@@ -42,32 +42,32 @@ points() { # COMMAND ID
 
 # Runs through the points in batches of one for each pod; MODE says what happens at a point.
 batches() { # NAME POINTS-FILE MODE
-    local name=$1 file=$2 mode=$3 first=1 point n=0 i p died=0 failed=0 passed=0 before=$tap_failed
+    local name=$1 file=$2 mode=$3 first=1 point call when rc n=0 i p died=0 failed=0 passed=0 before=${tap_failed:-0}
     local -a list
     mapfile -t list <"$file"
     while [ $n -lt ${#list[@]} ]; do
         for ((i = 0; i < WIDTH && n < ${#list[@]}; i++, n++)); do
             p=${pods[i]}
-            set -- ${list[n]}
-            point="$1:signal=KILL:when=$2"
+            call=${list[n]% *} when=${list[n]#* }
+            point="$call:signal=KILL:when=$when"
             rc=0
             case $mode in
             add-*) traced --inject="$point" -- ADD "$p" || rc=$? ;;
             del) traced -- ADD "$p" || bail "ADD: $(cat "$TMP/out.$p")"
                 traced --inject="$point" -- DEL "$p" || rc=$? ;;
-            fail) traced --inject="$1:error=EIO:when=$2" -- ADD "$p" || rc=$? ;;
+            fail) traced --inject="$call:error=EIO:when=$when" -- ADD "$p" || rc=$? ;;
             esac
             case $rc in
             0) passed=$((passed + 1)) ;;
             137 | 134) died=$((died + 1)) ;;
             *) failed=$((failed + 1))
-                jq -e '.code > 0' "$TMP/out.$p" >/dev/null || { tap_result 1 "$name: $1 $2 ends in an error in JSON"; diag "$rc: $(cat "$TMP/out.$p")"; } ;;
+                jq -e '.code > 0' "$TMP/out.$p" >/dev/null || { tap_result 1 "$name: $call $when ends in an error in JSON"; diag "$rc: $(cat "$TMP/out.$p")"; } ;;
             esac
             # What came to nothing must have been undone without any DEL.
             [ "$mode" != fail ] || [ $rc = 1 ] || request DEL "$p" "" eth0 <"$TMP/conf" || true
             case $mode in
             add-del | del) request DEL "$p" "" eth0 <"$TMP/conf" ||
-                { tap_result 1 "$name: DEL after $1 $2"; diag "$(cat "$TMP/out")"; } ;;
+                { tap_result 1 "$name: DEL after $call $when"; diag "$(cat "$TMP/out")"; } ;;
             esac
         done
         [ "$mode" != add-gc ] || request GC "" "" "" <"$TMP/conf" ||
@@ -83,7 +83,7 @@ batches() { # NAME POINTS-FILE MODE
         fi
         first=$((n + 1))
     done
-    [ "$tap_failed" != "$before" ] || tap_result 0 "$name: $n points, nothing is left after any"
+    [ "${tap_failed:-0}" != "$before" ] || tap_result 0 "$name: $n points, nothing is left after any"
     diag "$name: $died died, $failed failed, $passed went through"
     case $mode in
     fail) ok "$name: some fail" test $failed -gt 20 ;;

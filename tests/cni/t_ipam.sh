@@ -4,7 +4,7 @@
 . "$(dirname "$0")/../lib/tap.sh"
 . "$TOP/tests/cni/lib.sh"
 
-node_up
+node_up 1500
 netns_up p1 p2
 good "ADD of a first pod" "$(conf 1.1.0)" ADD c0 /run/netns/p1 eth0
 good "and its DEL" "$(conf 1.1.0)" DEL c0 /run/netns/p1 eth0
