@@ -7,6 +7,7 @@
 #include <bpf/bpf.h>
 
 #include "loader/base/cleanup.h"
+#include "loader/nl/link.h"
 
 static const struct {
     const char *name, *program;
@@ -74,6 +75,17 @@ static int link_info(int fd, const char *path, enum pw_hook hook, struct pw_atta
     return 0;
 }
 
+bool pw_attached_to(const struct pw_attached *at, enum pw_hook hook, uint32_t ifindex)
+{
+    pw_nlsock nl = PW_NL_INIT;
+    struct pw_link link;
+
+    if (hook != PW_HOOK_NETKIT_FROM_POD || at->ifindex == 0)
+        return at->ifindex == ifindex;
+    return pw_nl_open(&nl, NETLINK_ROUTE, NULL) == 0 &&
+           pw_link_get(&nl, ifindex, NULL, &link, NULL) == 0 && link.peer == at->ifindex;
+}
+
 static int open_pinned(const char *path, struct pw_err *err)
 {
     int fd = bpf_obj_get(path);
@@ -128,7 +140,7 @@ static int adopt(const char *path, const char *device, uint32_t ifindex, enum pw
     int rc = link_info(fd, path, hook, &at, err);
     if (rc)
         return rc;
-    if (at.ifindex == ifindex) {
+    if (pw_attached_to(&at, hook, ifindex)) {
         rc = bpf_link_update(fd, prog, NULL);
         if (rc == 0) {
             *adopted = true;

@@ -39,9 +39,13 @@ int pw_attach(const char *device, uint32_t ifindex, enum pw_hook hook, int prog,
 int pw_detach(const char *device, enum pw_hook hook, struct pw_err *err);
 
 struct pw_attached {
-    uint32_t ifindex; /* 0: the device is gone */
+    /* As the kernel tells it; 0: the device is gone. Of netkit's peer hook it is the peer's, in the
+     * pod's namespace: compare with pw_attached_to. */
+    uint32_t ifindex;
     uint32_t prog_id;
 };
+/* Whether a link of this hook is on the device `ifindex` (a host end or an uplink). */
+bool pw_attached_to(const struct pw_attached *at, enum pw_hook hook, uint32_t ifindex);
 /* What a pin holds; -ENOENT when there is none, -EPROTO when it is no link of this hook. */
 int pw_attach_info(const char *device, enum pw_hook hook, struct pw_attached *out,
                    struct pw_err *err);

@@ -83,6 +83,7 @@ int pw_dp_slot_release(struct pw_dp *dp, uint32_t slot, struct pw_err *err)
 /* *loaded: this call did it, not another process that was faster. */
 static int load_first(bool *loaded, struct pw_err *err)
 {
+    struct pw_features features;
     struct pw_current cur;
     int rc;
 
@@ -93,6 +94,13 @@ static int load_first(bool *loaded, struct pw_err *err)
     if (rc != -ENOENT)
         return rc; /* another process was faster, or it is broken */
     rc = pw_pin_check_fs(err);
+    if (!rc)
+        rc = pw_features_get(&features, err);
+    if (!rc && !features.tcx)
+        rc =
+            pw_err_set(err, -EOPNOTSUPP,
+                       "the kernel has no tcx, on which programs are attached (Linux 6.6 or later, "
+                       "CONFIG_NET_XGRESS)");
     if (!rc)
         rc = pw_pin_check_abi(err);
     if (!rc)

@@ -368,7 +368,7 @@ int pw_dp_ep_check(struct pw_dp *dp, const struct pw_endpoint *ep, struct pw_err
         rc = pw_attach_info(ep->ifname, hooks[i], &at, err);
         if (rc && rc != -ENOENT)
             return rc;
-        if (rc || at.ifindex != ep->ifindex)
+        if (rc || !pw_attached_to(&at, hooks[i], ep->ifindex))
             return pw_err_set(err, -ESTALE, "program %s is not attached to %s",
                               pw_hook_program(hooks[i]), ep->ifname);
     }

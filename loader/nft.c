@@ -22,8 +22,9 @@
 #define FAMILY NFPROTO_INET
 #define CHAIN_RAW "raw"
 #define CHAIN_NAT "nat"
+#define NAT_RULES 2
 /* Raised when the rules below change. */
-#define LAYOUT 1
+#define LAYOUT 2
 
 struct content {
     struct pw_addr native4[2 * PW_MAX_RANGES], native6[2 * PW_MAX_RANGES];
@@ -65,11 +66,6 @@ static void content_of(const struct pw_node_conf *conf, struct content *c)
              (unsigned long long)h);
 }
 
-static uint32_t nat_rules(const struct pw_node_conf *conf)
-{
-    return conf->masquerade ? 2 : 0;
-}
-
 bool pw_nft_in_place(struct pw_nl *nfnl, const struct pw_node_conf *conf)
 {
     struct pw_nft_table table;
@@ -80,8 +76,9 @@ bool pw_nft_in_place(struct pw_nl *nfnl, const struct pw_node_conf *conf)
     return pw_nft_table_get(nfnl, FAMILY, TABLE, &table, NULL) == 0 &&
            strcmp(table.comment, c.comment) == 0 &&
            pw_nft_chain_get(nfnl, FAMILY, TABLE, CHAIN_RAW, &chain, NULL) == 0 && chain.use == 1 &&
-           pw_nft_chain_get(nfnl, FAMILY, TABLE, CHAIN_NAT, &chain, NULL) == 0 &&
-           chain.use == nat_rules(conf);
+           (!conf->masquerade ||
+            (pw_nft_chain_get(nfnl, FAMILY, TABLE, CHAIN_NAT, &chain, NULL) == 0 &&
+             chain.use == NAT_RULES));
 }
 
 static void notrack_rule(struct pw_nlbatch *b, uint32_t mark)
@@ -131,8 +128,9 @@ int pw_nft_apply(struct pw_nl *nfnl, const struct pw_node_conf *conf, struct pw_
     pw_nft_set_add(&b, FAMILY, TABLE, "native6", 6, c.native6, c.n6);
     pw_nft_chain_add(&b, FAMILY, TABLE, CHAIN_RAW, "filter", NF_INET_PRE_ROUTING, -300);
     notrack_rule(&b, conf->mark);
-    pw_nft_chain_add(&b, FAMILY, TABLE, CHAIN_NAT, "nat", NF_INET_POST_ROUTING, 100);
+    /* A nat chain makes the kernel track all connections, even with no rule in it. */
     if (conf->masquerade) {
+        pw_nft_chain_add(&b, FAMILY, TABLE, CHAIN_NAT, "nat", NF_INET_POST_ROUTING, 100);
         masquerade_rule(&b, 4);
         masquerade_rule(&b, 6);
     }

@@ -35,6 +35,7 @@ for tamper in "flush ruleset" "flush chain inet podwire raw" "flush chain inet p
 done
 dp -x sync
 unlike "no masquerade where none is wanted" "$(table)" 'masquerade'
+unlike "nor a chain that would make the kernel track all" "$(table)" 'type nat'
 dp -m 0x200000 -n 10.0.0.0/9 -n 10.128.0.0/9 -n 192.168.0.0/16 -n 255.0.0.0/8 -n ffff::/16 sync
 like "another mark" "$(table)" '0x00200000 == 0x00200000 notrack'
 like "ranges that touch, or end with the address space" "$(table)" '192.168.0.0/16.* 255.0.0.0/8'
