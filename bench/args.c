@@ -164,7 +164,7 @@ static int parse_rules(struct nb_plan *p, const char *text, struct pw_err *err)
 {
     char num[32];
     const char *comma = strchr(text, ',');
-    uint64_t v;
+    uint64_t v = 0;
     size_t n = comma ? (size_t)(comma - text) : strlen(text);
     p->set.rules_kind = NB_RULES_NFT;
     if (comma && strcmp(comma + 1, "iptables") == 0)
@@ -181,7 +181,7 @@ static int parse_rules(struct nb_plan *p, const char *text, struct pw_err *err)
 static int parse_cpus(struct nb_plan *p, const char *text, struct pw_err *err)
 {
     char num[16];
-    uint64_t c, s;
+    uint64_t c = 0, s = 0;
     const char *comma = strchr(text, ',');
     if (strcmp(text, "none") == 0) {
         p->cpu_client = p->cpu_server = -1;

@@ -45,3 +45,12 @@ bench-bpf: ## size of the BPF programs against their budget, and time of a packe
 	@deploy/deps.sh build
 	@$(MAKE) --no-print-directory all $(BUILD)/tests/bpf/budget
 	tests/lib/node.sh $(BUILD)/tests/bpf/budget bench/bpf-budget.txt
+
+# The set that is judged: make bench-count KERNEL=newest; COUNT="--update" takes the new counts.
+KERNEL ?= 6.12
+.PHONY: bench-count
+bench-count: ## instructions of every path in an emulated machine, against bench/count-baseline.txt
+	@deploy/deps.sh check
+	@$(MAKE) --no-print-directory all
+	$(BUILD)/netbench count --kernel $(KERNEL) --baseline bench/count-baseline.txt --rounds 5 \
+	    --requests 500 --where local,remote-host --workloads tcp-rr,udp-rr,tcp-stream,udp-rate $(COUNT)

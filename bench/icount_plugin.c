@@ -72,11 +72,12 @@ static void on_block(unsigned vcpu, void *userdata)
 static void on_mark(unsigned vcpu, void *userdata)
 {
     uint64_t total = 0;
+    char letter = *(const char *)userdata;
     (void)vcpu;
-    switch ((char)(uintptr_t)userdata) {
+    switch (letter) {
     case '0':
     case '1':
-        number = (number << 1 | ((char)(uintptr_t)userdata == '1')) & 0xffff;
+        number = (number << 1 | (letter == '1')) & 0xffff;
         return;
     case '<':
         for (struct block *b = blocks; b; b = b->next)
@@ -133,10 +134,10 @@ static void on_translate(qemu_plugin_id_t id, struct qemu_plugin_tb *tb)
 #endif
     for (size_t i = 0; i < b->insns; i++) {
         struct qemu_plugin_insn *insn = qemu_plugin_tb_get_insn(tb, i);
-        char letter = marker(insn);
+        static char letters[] = "01<>";
+        char found = marker(insn), *letter = found ? strchr(letters, found) : NULL;
         if (letter)
-            qemu_plugin_register_vcpu_insn_exec_cb(insn, on_mark, CB_NO_REGS,
-                                                   (void *)(uintptr_t)letter);
+            qemu_plugin_register_vcpu_insn_exec_cb(insn, on_mark, CB_NO_REGS, letter);
     }
 }
 

@@ -396,6 +396,7 @@ int nb_exec(const struct nb_spot *at, const char *const argv[], const char *cons
         return rc;
     int status = nb_wait(pid);
     if (rc < 0)
+        /* `o` has a cleanup. NOLINTNEXTLINE(clang-analyzer-unix.Malloc) */
         return pw_err_errno(err, rc, "%s", argv[0]);
     if (status != 0) {
         size_t n = 0;

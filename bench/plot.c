@@ -55,10 +55,11 @@ void nb_plot_ratio(FILE *f, const struct nb_series *s, size_t n, const char *uni
     double top = ratio_top(s, n), px = PLOT / top;
     double height = TOP + ROW * (double)n + 8;
     fprintf(f, "<svg class=\"bars\" viewBox=\"0 0 %d %.0f\" role=\"img\">\n", WIDTH, height);
-    for (double t = 0; t <= top + 1e-9; t += top > 1.7 ? 0.5 : 0.2) {
-        bool one = fabs(t - 1) < 1e-9;
-        if (one)
-            continue;
+    int step = top > 1.7 ? 5 : 2; /* tenths */
+    for (int tenth = 0; tenth <= top * 10 + 1e-6; tenth += step) {
+        double t = tenth / 10.0;
+        if (tenth == 10)
+            continue; /* the host's own line */
         fprintf(f,
                 "<line class=\"grid\" x1=\"%.1f\" x2=\"%.1f\" y1=\"%d\" y2=\"%.0f\"/>"
                 "<text class=\"tick\" x=\"%.1f\" y=\"14\">%.1f</text>\n",
@@ -195,9 +196,9 @@ void nb_plot_latency(FILE *f, const struct nb_series *s, size_t n)
                 "<text class=\"tick\" x=\"%.1f\" y=\"%d\">%s</text>\n",
                 X(ticks[i].q), X(ticks[i].q), LT, LH - LB, X(ticks[i].q), LH - LB + 18,
                 ticks[i].text);
-    for (double d = pow(10, floor(l0)); d < pow(10, l1); d *= 10)
+    for (int decade = (int)floor(l0); decade < l1; decade++)
         for (int k = 1; k < 10; k = k == 1 ? 2 : k == 2 ? 5 : 10) {
-            double v = d * k;
+            double v = pow(10, decade) * k;
             if (v < pow(10, l0) || v > pow(10, l1))
                 continue;
             fprintf(f,

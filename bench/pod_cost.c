@@ -382,7 +382,7 @@ static void print(const json_t *doc)
 static int run(void *arg)
 {
     json_t *doc = json_object(), *results = json_array(), *names = json_array();
-    json_t *into[MAX_KINDS], *one[MAX_KINDS];
+    json_t *into[MAX_KINDS] = {NULL}, *one[MAX_KINDS] = {NULL};
     char name[32];
     (void)arg;
     start_plants();

@@ -73,7 +73,8 @@ const struct nb_cell *nb_run_baseline(const struct nb_run *r, const struct nb_ce
 static int make_cells(struct nb_run *r, struct pw_err *err)
 {
     const struct nb_plan *p = r->plan;
-    r->cell = calloc((size_t)NB_WHERES * p->nworks * p->npaths, sizeof(*r->cell));
+    size_t most = (size_t)NB_WHERES * p->nworks * p->npaths;
+    r->cell = calloc(most ? most : 1, sizeof(*r->cell));
     if (!r->cell)
         return pw_err_set(err, -ENOMEM, "out of memory");
     /* Places and workloads outside, paths inside: cells of one group are next to each other. */
@@ -202,6 +203,7 @@ int nb_run(const struct nb_plan *plan, struct nb_run *out, struct pw_err *err)
     }
     nb_progress_end(&bar);
     if (nb_stopping())
+        /* `hist` has a cleanup. NOLINTNEXTLINE(clang-analyzer-unix.Malloc) */
         return pw_err_set(err, -EINTR, "stopped before the first round");
     if (out->lane[0].state != NB_OK)
         return pw_err_set(err, -EIO, "the baseline cannot be had: %.900s", out->lane[0].why);

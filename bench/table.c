@@ -140,6 +140,7 @@ void nb_table(FILE *f, const json_t *doc, bool color)
     }
     if (g->rows)
         grid_print(f, g, color);
+    /* `g` has a cleanup. NOLINTNEXTLINE(clang-analyzer-unix.Malloc) */
     bool first = true;
     json_array_foreach (json_object_get(doc, "paths"), i, p)
         if (strcmp(nb_str(p, "state"), "measured") != 0) {
