@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # netbench end to end, in short rounds: its figures are checked against each other, never against
 # the clock. And what it leaves behind, however it ends: nothing.
-# pw-test: timeout=300
+# pw-test: timeout=600
 . "$(dirname "$0")/../lib/tap.sh"
 need ip jq nft
 [ -x /usr/lib/cni/ptp ] || [ -x /opt/cni/bin/ptp ] || skip_all "no reference plugins"
