@@ -173,6 +173,7 @@ static void case_24(void)
     ok(fe_send(&fe, VU_GET_FEATURES, NULL, 0, many, 3, 0) < 0,
        "case 24 GET_FEATURES with descriptors: connection ends");
     fe_reconnect(&fe);
+    fe_up(&fe, &conf);
     is_int(fe_send(&fe, VU_SET_OWNER, NULL, 0, many, 16, VU_NEED_REPLY), -EPROTO,
            "case 24 more descriptors than any request (MSG_CTRUNC): connection ends");
     fe_reconnect(&fe);
