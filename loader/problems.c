@@ -49,8 +49,8 @@ static void kernel(struct list *l)
             "the kernel has no tcx, on which the programs are attached");
     if (!f.ct_lookup)
         say(l, false,
-            "load the module nf_conntrack (CONFIG_NF_CONNTRACK with BTF), then run "
-            "`podwirectl upgrade`",
+            "load the module nf_conntrack (CONFIG_NF_CONNTRACK with BTF); where pods are there "
+            "already, drain the node, `podwirectl unload`, and load anew",
             "connection tracking cannot be asked on this kernel: flows that need the question go "
             "by the slower way through the stack");
 }
