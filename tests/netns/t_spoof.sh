@@ -29,11 +29,13 @@ grown() { echo $((${now[$1]:-0} - ${last[$1]:-0})); } # REASON
 
 # dropped NAME REASON KIND...: three such packets go nowhere, and count as REASON
 dropped() {
-    local name=$1 reason=$2
+    local name=$1 reason=$2 n
     shift 2
     craft "$@" || diag "$(cat "$TMP/craft")"
     count
-    is "$DEVICE: $name" "$(arrived) arrived, $(grown $reason) $reason" "0 arrived, 3 $reason"
+    n=$(grown $reason)
+    case $reason in MLD | ROUTER_SOLICIT) [ $n -le 3 ] || n=3 ;; esac # its kernel sends such too
+    is "$DEVICE: $name" "$(arrived) arrived, $n $reason" "0 arrived, 3 $reason"
 }
 answered() { # NAME KIND...: three answers with the host end's MAC, and nobody else sees it
     local name=$1
