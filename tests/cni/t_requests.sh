@@ -3,6 +3,7 @@
 # What pods and runtimes ask for: device, MAC, addresses, ranges; IPv6 that the runtime switched off;
 # BIG TCP and MTU from the uplink; several interfaces in one pod.
 # pw-test: vm
+# pw-test: timeout=300
 . "$(dirname "$0")/../lib/tap.sh"
 . "$TOP/tests/cni/lib.sh"
 
@@ -12,7 +13,8 @@ must good "ADD of a first pod" "$(conf 1.1.0)" ADD warm /run/netns/warm eth0
 good "and its DEL" "$(conf 1.1.0)" DEL warm /run/netns/warm eth0
 walk p1 p2 >"$TMP/before"
 netkit=0
-ip link add nk0 type netkit 2>/dev/null && netkit=1 && ip link del nk0
+# (Not nkN: the kernel calls the other end so.)
+ip link add probe0 type netkit 2>/dev/null && netkit=1 && ip link del probe0
 record() { jq -r "$1" "/run/podwire/endpoints/${2:-c1:eth0}.json"; }
 added() { # NAME FILTER [VAR=VALUE]: ADD, then checks, then `gone`
     local name=$1 filter=$2
