@@ -60,7 +60,7 @@ include bpf/bpf.mk
 include loader/loader.mk
 include $(wildcard cni/cni.mk vmm-net/vmm-net.mk agent/agent.mk bench/bench.mk tests/tests.mk docs/docs.mk deploy/deploy.mk)
 
-$(BUILD)/%.o: %.c | $(GENERATED)
+$(BUILD)/%.o: %.c | deps-build $(GENERATED)
 	$(call say,CC,$<)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
@@ -68,10 +68,8 @@ $(BUILD)/%.o: %.c | $(GENERATED)
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
 
 .PHONY: all deps clean help install uninstall format
-all: deps-build ## build everything into build/ (installs missing build packages first)
-	@$(MAKE) --no-print-directory progs
-.PHONY: progs
-progs: $(PROGS)
+# Nothing is compiled before the packages are there.
+all: deps-build $(PROGS) ## build everything into build/ (installs missing build packages first)
 
 .PHONY: deps-build
 deps-build:

@@ -8,7 +8,7 @@ BPF_OBJ  := $(BUILD)/bpf/datapath.bpf.o
 BPF_SKEL := $(BUILD)/bpf/datapath.skel.h
 GENERATED += $(BPF_SKEL)
 
-$(BUILD)/bpf/%.bpf.o: bpf/%.bpf.c
+$(BUILD)/bpf/%.bpf.o: bpf/%.bpf.c | deps-build
 	$(call say,BPF,$<)
 	@mkdir -p $(@D)
 	$(Q)$(CLANG) $(BPF_CFLAGS) -MMD -MP -MF $(@:.o=.d) -MT $@ -c -o $@.tmp $<

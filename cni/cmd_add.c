@@ -89,8 +89,11 @@ static int prepare(struct add *a, struct pw_err *err)
         rc = pw_plan_device(&req->conf, &features, &choice, err);
     if (!rc)
         rc = pw_dp_open(&a->dp, &req->conf.node, err);
-    if (!rc)
+    if (!rc) {
         rc = pw_node_sync(a->dp, &req->conf.node, err);
+        if (rc == -EDOM)
+            rc = err->code = PW_CNI_CONF;
+    }
     if (!rc)
         rc = pw_node_uplink_limits(a->dp, &limits, err);
     if (rc)

@@ -103,6 +103,7 @@ int pw_dp_sweep(struct pw_dp *dp, size_t *removed, struct pw_err *err);
  * Bring node-wide state in line with `conf`: programs on the uplinks, native ranges, the nftables
  * table, forwarding. Cheap when nothing changed (ADD calls it every time); what has no cheap sign
  * of change is looked at when the last look is 10 s old. NULL: what the networks said before.
+ * -EDOM when what this node's networks say contradicts, or is too much together.
  */
 int pw_node_sync(struct pw_dp *dp, const struct pw_node_conf *conf, struct pw_err *err);
 

@@ -155,7 +155,7 @@ static int join_ranges(struct pw_addr *to, size_t *n, const struct pw_addr *from
         if (covered)
             continue;
         if (of_family == PW_MAX_RANGES)
-            return pw_err_set(err, -E2BIG, "more than %d %s of IPv%d on the node", PW_MAX_RANGES,
+            return pw_err_set(err, -EDOM, "more than %d %s of IPv%d on the node", PW_MAX_RANGES,
                               what, from[i].family);
         to[(*n)++] = from[i];
     }
@@ -173,7 +173,7 @@ static int join_uplinks(struct pw_node_conf *to, const struct pw_node_conf *from
                strcmp(to->uplinks[j], from->uplinks[i]) != 0)
             j++;
         if (j == PW_MAX_UPLINKS)
-            return pw_err_set(err, -E2BIG, "more than %d uplinks on the node", PW_MAX_UPLINKS);
+            return pw_err_set(err, -EDOM, "more than %d uplinks on the node", PW_MAX_UPLINKS);
         memcpy(to->uplinks[j], from->uplinks[i], sizeof(to->uplinks[j]));
     }
     return 0;
@@ -187,7 +187,7 @@ int pw_node_join(const struct pw_node_state *state, struct pw_node_conf *out, st
     for (uint32_t i = 0; i < state->n; i++) {
         const struct pw_node_conf *c = &state->conf[i];
         if (i && c->mark != out->mark)
-            return pw_err_set(err, -EINVAL,
+            return pw_err_set(err, -EDOM,
                               "networks %s and %s want different marks (0x%x, 0x%x) on one node",
                               state->conf[0].network, c->network, out->mark, c->mark);
         out->mark = c->mark;

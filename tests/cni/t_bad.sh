@@ -69,6 +69,11 @@ bad "a FIFO does not hang it" 8 "$c" ADD c1 "$TMP/fifo" eth0
 bad "a device" 8 "$c" ADD c1 /dev/zero eth0
 bad "a file descriptor that is closed" 3 "$c" ADD c1 "/proc/$$/fd/77" eth0
 
+# What one network says is fine by itself, and contradicts another of this node.
+good "a network" "$c" ADD c1 /run/netns/p1 eth0
+bad "a second one with another mark" 7 "$(conf 1.1.0 '.name = "other" | .mark = "0x2000"')" ADD c2 /run/netns/p1 eth1
+good "the first one again" "$c" DEL c1 /run/netns/p1 eth0
+
 # DEL with all of that succeeds as far as there is something to understand.
 good "DEL with a namespace that is not there" "$c" DEL c1 /run/netns/none eth0
 good "DEL with a file that is none" "$c" DEL c1 /etc/passwd eth0
