@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # Each command of the specification, on its own: what ADD makes, in every version; CHECK finds what
 # is missing and bears what others change; DEL twice, without namespace, without prevResult.
-# pw-test: vm
+# pw-test: vm-more
 # pw-test: timeout=240
 . "$(dirname "$0")/../lib/tap.sh"
 . "$TOP/tests/cni/lib.sh"

@@ -3,7 +3,7 @@
 # Upgrade and back, killed on the way too, under flows that the host translates and flows that it does
 # not (with kube-proxy's rules): no datagram is lost, no byte wrong, nothing INVALID, and not one packet
 # of a pod that spoofs all the while gets through. The rest of upgrading is in t_loader_upgrade.
-# pw-test: vm
+# pw-test: vm-more
 # pw-test: timeout=300
 . "$(dirname "$0")/../lib/tap.sh"
 . "$TOP/tests/lib/topo.sh"

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
+# shellcheck disable=SC2154  # backend_rc: set by lib.sh
 # pw-test: serial timeout=240
 # DPDK's virtio-user as a foreign front-end over a real tap: frames counted at both ends.
 . "$(dirname "$0")/../lib/tap.sh"

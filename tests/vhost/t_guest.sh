@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
+# shellcheck disable=SC2154  # backend: set by lib.sh
 # pw-test: serial timeout=400
 # A real guest (Debian's kernel in QEMU, no hardware help) behind podwire-vhost and a tap: ping,
 # bulk transfer with checksum both ways, offloads on and off, reboot, and the back-end's death in

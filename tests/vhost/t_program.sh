@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
+# shellcheck disable=SC2154  # backend, backend_rc: set by lib.sh
 # pw-test: timeout=120
 # The program podwire-vhost: conventions of the command line, what it gives up before the first
 # guest byte, its life under a supervisor.

@@ -1,6 +1,6 @@
 #!/bin/busybox sh
-# shellcheck shell=dash
 # SPDX-License-Identifier: Apache-2.0
+# shellcheck shell=dash
 # First process of a guest: mounts the images (vda root, vdb modules, vdc the tree, all read-only
 # under one writable layer) and goes on to the tree's own guest.sh.
 b=/bin/busybox

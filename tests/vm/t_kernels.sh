@@ -4,12 +4,15 @@
 # pw-test: timeout=3600
 # The tests of the datapath once more on Debian's kernels, an older and the newest one: there, and
 # only there, netkit is to be had. Results are those of tests/run in the guest, named by kernel.
-# Which: all files that say `pw-test: vm`. PODWIRE_KERNELS="6.12 newest FILE..." chooses.
+# Which: the files that say `pw-test: vm`; with PODWIRE_VM=all those that say `vm-more` too, which takes
+# an hour and more. PODWIRE_KERNELS="6.12 newest FILE..." chooses the kernels.
 . "$(dirname "$0")/../lib/tap.sh"
 cd "$TOP" || exit 1
 need qemu-system-x86_64
 
-mapfile -t files < <(grep -lE 'pw-test:.*\bvm\b' tests/*/t_* | grep -v '^tests/vm/' | LC_ALL=C sort)
+which='vm( |$)'
+[ "${PODWIRE_VM:-}" != all ] || which='vm(-more)?( |$)'
+mapfile -t files < <(grep -lE "pw-test: $which" tests/*/t_* | grep -v '^tests/vm/' | LC_ALL=C sort)
 for kernel in ${PODWIRE_KERNELS:-6.12 newest}; do
     rc=0
     TEST_SLOW=6 VM_ENV=TEST_SLOW tests/vm/run --kernel "$kernel" --timeout 1700 -- \
