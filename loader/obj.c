@@ -26,7 +26,7 @@ static int collect(enum libbpf_print_level level, const char *fmt, va_list ap)
         return 0;
     /* A verifier log comes as one long line: its end says what is wrong. */
     pw_free char *text = NULL;
-    int n = vasprintf(&text, fmt, ap);
+    int n = vasprintf(&text, fmt, ap); // NOLINT(clang-diagnostic-format-nonliteral)
     if (n < 0) {
         text = NULL;
         return 0;

@@ -17,15 +17,24 @@ tidy() { # FILE: nothing and success, or what is wrong
     # The text with its comments (they may silence a check), its flags and the checks.
     text=$(eval "clang-19 ${command#* } -E -C -o -" 2>&1) || { echo "$text" | tail; return 1; }
     # The analyzer takes most of the time and is for the product; tests run under sanitizers.
-    local checks=
-    case $file in tests/* | bench/*) checks='-clang-analyzer-*' ;; esac
+    # It does not know cleanup attributes either, and takes what they free for leaked.
+    local checks='-clang-analyzer-unix.Malloc,-clang-analyzer-unix.StdCLibraryFunctions' quiet=()
+    case $file in
+    tests/* | bench/*)
+        checks='-clang-analyzer-*,-cert-env33-c,-cert-err34-c,-bugprone-suspicious-include'
+        checks+=,-bugprone-suspicious-string-compare
+        # gcc judges these: statement expressions in lists, format strings handed on.
+        quiet=(--extra-arg=-Wno-unused-value --extra-arg=-Wno-format-nonliteral
+            --extra-arg=-Wno-gnu-variable-sized-type-not-at-end) ;;
+    esac
     cached tidy "$version $command $checks $text" \
-        clang-tidy-19 -p "$TMP" --quiet ${checks:+--checks="$checks"} "$file" 2>/dev/null
+        clang-tidy-19 -p "$TMP" --quiet --checks="$checks" "${quiet[@]}" "$file" 2>/dev/null
 }
 export -f tidy cached
 export db version cache_dir TMP
 
-mapfile -t files < <(jq -r '.[].file' "$db")
+# The QEMU plugin is built against headers of its own.
+mapfile -t files < <(jq -r '.[].file' "$db" | grep -v '^bench/icount_plugin.c$')
 ok "compile commands of ${#files[@]} files" test "${#files[@]}" -gt 0
 find_all() { printf '%s\n' "$@" | xargs -P "$(nproc)" -I{} bash -c 'tidy {}'; }
 ok "clang-tidy finds nothing" find_all "${files[@]}"
