@@ -7,6 +7,8 @@
 
 #include "cni/iface.h"
 #include "loader/base/cleanup.h"
+#include "loader/expedite.h"
+#include "loader/nl/link.h"
 
 static void keep_first(int *rc, int one)
 {
@@ -14,9 +16,15 @@ static void keep_first(int *rc, int one)
         *rc = one;
 }
 
+static int delete_device(const char *host_if, struct pw_err *err)
+{
+    /* Its programs go with it, for which the kernel waits out grace periods. */
+    pw_expedited;
+    return pw_link_delete(host_if, err);
+}
+
 int pw_detach_endpoint(const struct pw_state *st, struct pw_err *err)
 {
-    pw_nlsock nl = PW_NL_INIT;
     pw_cleanup(pw_dp_closep) struct pw_dp *dp = NULL;
     char host_if[16];
     int rc;
@@ -28,9 +36,7 @@ int pw_detach_endpoint(const struct pw_state *st, struct pw_err *err)
     /* A record from before the device was made, or none, does not know its number. */
     uint32_t ifindex = st->host_ifindex ? st->host_ifindex : if_nametoindex(host_if);
     /* The device first: with its programs goes the source check. */
-    rc = pw_nl_open(&nl, NETLINK_ROUTE, err);
-    if (!rc)
-        rc = pw_iface_delete(&nl, host_if, err);
+    rc = delete_device(host_if, err);
     if (rc)
         return rc;
     int one = pw_dp_open(&dp, NULL, err);

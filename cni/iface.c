@@ -4,7 +4,6 @@
 #include <string.h>
 
 #include "cni/sysctl.h"
-#include "loader/expedite.h"
 
 struct made {
     struct pw_link link;
@@ -131,14 +130,4 @@ int pw_iface_configure_host(struct pw_nl *nl, const struct pw_plan *plan, uint32
     }
     rc = pw_nl_commit(nl, &b, NULL, NULL, err);
     return rc ? pw_err_wrap(err, "%s on the node", plan->host_if) : 0;
-}
-
-int pw_iface_delete(struct pw_nl *nl, const char *host_if, struct pw_err *err)
-{
-    pw_nlbatch_auto b = PW_NLBATCH_INIT;
-
-    pw_link_del(&b, 0, host_if);
-    /* Its programs go with the device, for which the kernel waits out a grace period. */
-    pw_expedited;
-    return pw_nl_commit(nl, &b, NULL, NULL, err);
 }

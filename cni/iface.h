@@ -20,7 +20,4 @@ int pw_iface_configure_pod(const struct pw_plan *plan, const struct pw_netns *ns
 int pw_iface_configure_host(struct pw_nl *nl, const struct pw_plan *plan, uint32_t ifindex,
                             struct pw_err *err);
 
-/* Both ends, and with them their addresses and routes. Success when gone. */
-int pw_iface_delete(struct pw_nl *nl, const char *host_if, struct pw_err *err);
-
 #endif

@@ -78,6 +78,10 @@ void pw_link_set_mac(struct pw_nlbatch *b, uint32_t ifindex, const uint8_t mac[6
 void pw_link_set_forwarding(struct pw_nlbatch *b, uint32_t ifindex);
 /* By index, or by name when `ifindex` is 0. Success when there is none. */
 void pw_link_del(struct pw_nlbatch *b, uint32_t ifindex, const char *name);
+/* Delete a device, and with it its other end, in this process' namespace; success when there is
+ * none. Returns as soon as both are out of service and nobody can see them; a child that frees
+ * itself sits out what the kernel still waits for. */
+int pw_link_delete(const char *name, struct pw_err *err);
 
 /* Read one device, by index or, when `ifindex` is 0, by name. -ENODEV. */
 int pw_link_get(struct pw_nl *nl, uint32_t ifindex, const char *name, struct pw_link *out,

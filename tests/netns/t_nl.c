@@ -202,6 +202,17 @@ int main(void)
     pw_link_del(&b, 0, "pw-host");
     is_int(pw_nl_commit(&nl, &b, NULL, NULL, &err), 0, "deleting what is gone succeeds");
 
+    struct pw_pair doomed = {.host = {.name = "pw-host", .netns = -1},
+                             .pod = {.name = "eth0", .netns = podns}};
+    pw_link_add_pair(&b, &pw_link_veth, &doomed);
+    is_int(pw_nl_commit(&nl, &b, NULL, NULL, &err), 0, "a pair again: %s", err.msg);
+    is_int(pw_link_delete("pw-host", &err), 0, "deleted by a child: %s", err.msg);
+    is_int(pw_link_get(&nl, 0, "pw-host", &pod, &err), -ENODEV, "it is gone at once");
+    is_int(pw_link_get(&podnl, 0, "eth0", &pod, &err), -ENODEV, "and its other end");
+    is_int(pw_link_delete("pw-host", &err), 0, "what is gone can be deleted");
+    is_int(pw_link_delete("lo", &err), -EOPNOTSUPP, "the child's error is ours");
+    has_str(err.msg, "delete device lo", "naming the device");
+
     struct pw_pair nk = {.host = {.name = "pw-nk", .netns = -1},
                          .pod = {.name = "eth0", .netns = podns},
                          .mtu = 1400,
