@@ -80,22 +80,28 @@ static int reuse_or_refuse(const struct pw_req *req, struct pw_nl *nl, struct pw
 static int prepare(struct add *a, struct pw_err *err)
 {
     const struct pw_req *req = a->req;
+    const struct pw_netconf *conf = &req->conf;
     struct pw_features features;
     struct pw_uplink_limits limits = {0};
     struct pw_plan_device choice;
     int rc = pw_features_get(&features, err);
 
     if (!rc)
-        rc = pw_plan_device(&req->conf, &features, &choice, err);
+        rc = pw_plan_device(conf, &features, &choice, err);
     if (!rc)
-        rc = pw_dp_open(&a->dp, &req->conf.node, err);
+        rc = pw_dp_open(&a->dp, &conf->node, err);
     if (!rc) {
-        rc = pw_node_sync(a->dp, &req->conf.node, err);
+        rc = pw_node_sync(a->dp, &conf->node, err);
         if (rc == -EDOM)
             rc = err->code = PW_CNI_CONF;
     }
     if (!rc)
         rc = pw_node_uplink_limits(a->dp, &limits, err);
+    /* A pod keeps the MTU that it is given, so none is guessed. */
+    if (!rc && conf->node.uplinks[0][0] && limits.uplinks == 0)
+        rc = pw_err_set(err, PW_CNI_AGAIN,
+                        "none of the devices that 'uplinks' of network %s names exists (%s ...)",
+                        conf->name, conf->node.uplinks[0]);
     if (rc)
         return rc;
     rc = pw_ipam_add(req, &a->ips, err);

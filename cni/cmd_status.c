@@ -54,6 +54,9 @@ int pw_cmd_status(const struct pw_req *req, struct pw_err *err)
     int rc = pw_features_get(&features, err);
     if (!rc)
         rc = pw_plan_device(&req->conf, &features, &choice, err);
+    /* What was taken away since the last ADD is put back before the next. */
+    if (!rc)
+        rc = pw_node_keep(&req->conf.node, err);
     if (rc) {
         err->code = PW_CNI_UNAVAILABLE;
         return rc;

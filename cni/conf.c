@@ -2,6 +2,7 @@
 #include "cni/conf.h"
 
 #include <ctype.h>
+#include <net/if.h>
 #include <string.h>
 
 #include "cni/ipam_range.h"
@@ -449,6 +450,14 @@ void pw_netconf_free(struct pw_netconf *c)
 {
     json_decref(c->root);
     c->root = NULL;
+}
+
+const char *pw_netconf_no_uplink(const struct pw_netconf *c)
+{
+    for (size_t i = 0; i < PW_MAX_UPLINKS && c->node.uplinks[i][0]; i++)
+        if (!if_nametoindex(c->node.uplinks[i]))
+            return c->node.uplinks[i];
+    return NULL;
 }
 
 enum pw_version pw_netconf_version(const char *text, size_t len)

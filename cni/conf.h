@@ -65,6 +65,9 @@ int pw_netconf_parse(const char *text, size_t len, const struct pw_env *env, str
                      struct pw_err *err);
 void pw_netconf_free(struct pw_netconf *c);
 
+/* The first of the configured uplinks that is no device of the node; NULL when all are there. */
+const char *pw_netconf_no_uplink(const struct pw_netconf *c);
+
 /* The version that `text` asks for, if it can be found, else the newest: for VERSION and for
  * errors about the rest. */
 enum pw_version pw_netconf_version(const char *text, size_t len);

@@ -53,6 +53,21 @@ static int version(void)
     return print(json);
 }
 
+/* What does not keep a pod from coming goes to the runtime's log. */
+static void warn(const struct pw_req *req)
+{
+    const char *uplink = NULL;
+
+    if (req->env.command == PW_CNI_ADD || req->env.command == PW_CNI_STATUS)
+        uplink = pw_netconf_no_uplink(&req->conf);
+    if (uplink)
+        fprintf(
+            stderr,
+            "podwire: network %s: '%s' in \"uplinks\" is no device of this node: what comes by it "
+            "later goes by the stack until it is found\n",
+            req->conf.name, uplink);
+}
+
 static int dispatch(struct pw_req *req, json_t **answer, struct pw_err *err)
 {
     switch (req->env.command) {
@@ -99,6 +114,7 @@ int main(int argc, char **argv)
             err.code = rc;
         return print_error(req.conf.version, &err);
     }
+    warn(&req);
     if (!answer || print(answer) == 0)
         return 0;
     /* The runtime did not get what it needs to know of the pod: there is none, then. */

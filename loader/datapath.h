@@ -107,9 +107,16 @@ int pw_dp_sweep(struct pw_dp *dp, size_t *removed, struct pw_err *err);
  */
 int pw_node_sync(struct pw_dp *dp, const struct pw_node_conf *conf, struct pw_err *err);
 
+/*
+ * Where a datapath is loaded and this network has had a pod: bring the node in line as its next ADD
+ * would, so that what somebody damaged is mended before. Else nothing. For whoever asks often.
+ */
+int pw_node_keep(const struct pw_node_conf *conf, struct pw_err *err);
+
 /* What the devices of pods take over from the uplinks: the smallest of each. Zero where there is no
  * uplink. Sizes are those of BIG TCP, as of IFLA_GSO_MAX_SIZE and so on. */
 struct pw_uplink_limits {
+    size_t uplinks; /* how many there are */
     uint32_t mtu;
     uint32_t gso_max, gro_max, gso4_max, gro4_max;
 };

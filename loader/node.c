@@ -250,6 +250,23 @@ int pw_node_sync(struct pw_dp *dp, const struct pw_node_conf *conf, struct pw_er
     return rc;
 }
 
+int pw_node_keep(const struct pw_node_conf *conf, struct pw_err *err)
+{
+    pw_free struct pw_node_state *state = malloc(sizeof(*state));
+    pw_cleanup(pw_dp_closep) struct pw_dp *dp = NULL;
+
+    if (!state)
+        return pw_err_set(err, -ENOMEM, "node configuration: out of memory");
+    pw_node_state_read(state);
+    /* Not for one that is only asked about: what it says would count from then on. */
+    if (!pw_node_state_knows(state, conf->network))
+        return 0;
+    int rc = pw_dp_open(&dp, NULL, err);
+    if (rc)
+        return rc == -ENOENT ? 0 : rc;
+    return pw_node_sync(dp, conf, err);
+}
+
 int pw_node_redirect(struct pw_dp *dp, bool on, struct pw_err *err)
 {
     pw_free struct pw_node_state *state = malloc(sizeof(*state));

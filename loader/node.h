@@ -32,6 +32,8 @@ struct pw_node_state {
 /* A file that is missing, or is not as we write it, gives an empty state; false then. */
 bool pw_node_state_read(struct pw_node_state *out);
 int pw_node_state_write(const struct pw_node_state *state, struct pw_err *err);
+/* Whether the network has said something. */
+bool pw_node_state_knows(const struct pw_node_state *state, const char *network);
 /* Put in what a network says now. *changed: it said something else before. */
 int pw_node_state_put(struct pw_node_state *state, const struct pw_node_conf *conf, bool *changed,
                       struct pw_err *err);
@@ -46,12 +48,16 @@ struct pw_uplinks {
     bool too_many;
     /* A device that cannot be one: no Ethernet. Empty when there is none. */
     char unfit[16];
+    /* Configured, and not there: names with commas between. */
+    char missing[PW_MAX_UPLINKS * 18];
 };
 /* Devices of the default routes of both families, or the configured ones that exist. */
 int pw_uplinks_find(struct pw_nl *rtnl, const struct pw_node_conf *conf, struct pw_uplinks *out,
                     struct pw_err *err);
 /* Attach the program to the uplinks; those that carry it already are left alone. */
 int pw_uplinks_attach(struct pw_dp *dp, const struct pw_uplinks *up, struct pw_err *err);
+/* Whether this device carries it. */
+bool pw_uplink_attached(uint32_t ifindex);
 /* Take it off every other device. */
 int pw_uplinks_detach_others(const struct pw_uplinks *up, struct pw_err *err);
 

@@ -116,20 +116,32 @@ static bool same_bytes(const void *a, const void *b, size_t n)
     return memcmp(a, b, n) == 0;
 }
 
+/* Its place, or state->n. */
+static uint32_t place_of(const struct pw_node_state *state, const char *network)
+{
+    uint32_t i = 0;
+
+    while (i < state->n &&
+           strncmp(state->conf[i].network, network, sizeof(state->conf[i].network)) != 0)
+        i++;
+    return i;
+}
+
+bool pw_node_state_knows(const struct pw_node_state *state, const char *network)
+{
+    return place_of(state, network) < state->n;
+}
+
 int pw_node_state_put(struct pw_node_state *state, const struct pw_node_conf *conf, bool *changed,
                       struct pw_err *err)
 {
     pw_free struct pw_node_conf *c = malloc(sizeof(*c));
-    uint32_t i;
-
     if (!c)
         return pw_err_set(err, -ENOMEM, "node configuration: out of memory");
     int rc = normalize(conf, c, err);
     if (rc)
         return rc;
-    for (i = 0; i < state->n; i++)
-        if (strncmp(state->conf[i].network, c->network, sizeof(c->network)) == 0)
-            break;
+    uint32_t i = place_of(state, c->network);
     if (i == PW_MAX_NETWORKS)
         return pw_err_set(err, -ENOSPC, "network %s: the node has %d networks already", c->network,
                           PW_MAX_NETWORKS);

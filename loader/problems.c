@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What keeps the node from taking pods, or makes it slower: for `podwirectl status` and STATUS. */
+#include <net/if.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -123,15 +124,42 @@ static void firewall(struct list *l, struct pw_nl *nfnl, const struct pw_node_co
     }
 }
 
-static void uplinks(struct list *l, struct pw_nl *rtnl, const struct pw_node_conf *conf)
+/* What somebody took away; STATUS and every ADD put it back. */
+static void damage(struct list *l, struct pw_nl *nfnl, const struct pw_node_conf *conf,
+                   const struct pw_uplinks *up)
+{
+    char name[IF_NAMESIZE];
+
+    if (pw_pin_current(&(struct pw_current){0}, NULL))
+        return;
+    for (size_t i = 0; i < up->n; i++)
+        if (!pw_uplink_attached(up->ifindex[i]) && if_indextoname(up->ifindex[i], name))
+            say(l, false, "podwirectl load",
+                "uplink %s does not carry its program: what arrives by it goes by the stack, and "
+                "answers may be lost",
+                name);
+    if (!pw_nft_in_place(nfnl, conf))
+        say(l, false, "podwirectl load",
+            "the nftables table inet podwire is missing or was changed: masquerading, and what the "
+            "fast path leaves to the stack, may fail");
+}
+
+static void uplinks(struct list *l, struct pw_nl *rtnl, const struct pw_node_conf *conf,
+                    struct pw_uplinks *found)
 {
     struct pw_uplinks up;
     bool odd = false;
     char why[128] = "";
 
+    *found = (struct pw_uplinks){0};
     if (pw_uplinks_find(rtnl, conf, &up, NULL))
         return;
-    if (up.n == 0)
+    *found = up;
+    if (up.missing[0])
+        say(l, up.n == 0 && !up.unfit[0], "correct \"uplinks\", or create the device",
+            "%s: \"uplinks\" names what is no device of this node%s", up.missing,
+            up.n ? "" : ", and nothing else");
+    else if (up.n == 0)
         say(l, false, "add a default route, or name the devices in \"uplinks\"",
             "no uplink was found%s: packets to other nodes go by the stack",
             conf->uplinks[0][0] ? " by the configured names" : " (there is no default route)");
@@ -153,6 +181,7 @@ size_t pw_node_problems(const struct pw_node_conf *conf, struct pw_problem *out,
     pw_nlsock rtnl = PW_NL_INIT, nfnl = PW_NL_INIT;
     struct pw_err err = PW_ERR_INIT;
     struct list l = {out, max, 0};
+    struct pw_uplinks up;
     bool changed;
 
     if (!state || !all)
@@ -172,6 +201,8 @@ size_t pw_node_problems(const struct pw_node_conf *conf, struct pw_problem *out,
         return l.n;
     }
     firewall(&l, &nfnl, all);
-    uplinks(&l, &rtnl, all);
+    uplinks(&l, &rtnl, all, &up);
+    if (state->n)
+        damage(&l, &nfnl, all, &up);
     return l.n;
 }

@@ -42,6 +42,13 @@ static void consider(struct pw_nl *rtnl, struct pw_uplinks *up, uint32_t ifindex
     up->ifindex[up->n++] = ifindex;
 }
 
+static void note_missing(struct pw_uplinks *up, const char *name)
+{
+    size_t len = strlen(up->missing);
+
+    snprintf(up->missing + len, sizeof(up->missing) - len, "%s%s", len ? ", " : "", name);
+}
+
 struct finder {
     struct pw_nl *rtnl; /* a second socket: the first is in the middle of a dump */
     struct pw_uplinks *up;
@@ -72,9 +79,12 @@ int pw_uplinks_find(struct pw_nl *rtnl, const struct pw_node_conf *conf, struct 
     int rc = 0;
 
     if (conf->uplinks[0][0]) {
-        for (size_t i = 0; i < PW_MAX_UPLINKS; i++)
-            if (conf->uplinks[i][0])
-                consider(rtnl, &up, if_nametoindex(conf->uplinks[i]));
+        for (size_t i = 0; i < PW_MAX_UPLINKS && conf->uplinks[i][0]; i++) {
+            uint32_t ifindex = if_nametoindex(conf->uplinks[i]);
+            if (!ifindex)
+                note_missing(&up, conf->uplinks[i]);
+            consider(rtnl, &up, ifindex);
+        }
     } else {
         pw_nlsock other = PW_NL_INIT;
         rc = pw_nl_open(&other, NETLINK_ROUTE, err);
@@ -98,17 +108,24 @@ static void pin_of(uint32_t ifindex, char device[32])
     snprintf(device, 32, UPLINK_PIN "%u", ifindex);
 }
 
+bool pw_uplink_attached(uint32_t ifindex)
+{
+    struct pw_attached at;
+    char device[32];
+
+    pin_of(ifindex, device);
+    return pw_attach_info(device, PW_HOOK_FROM_UPLINK, &at, NULL) == 0 && at.ifindex == ifindex;
+}
+
 int pw_uplinks_attach(struct pw_dp *dp, const struct pw_uplinks *up, struct pw_err *err)
 {
     pw_fd prog = -1;
 
     for (size_t i = 0; i < up->n; i++) {
-        struct pw_attached at;
         char device[32];
-        pin_of(up->ifindex[i], device);
-        if (pw_attach_info(device, PW_HOOK_FROM_UPLINK, &at, NULL) == 0 &&
-            at.ifindex == up->ifindex[i])
+        if (pw_uplink_attached(up->ifindex[i]))
             continue;
+        pin_of(up->ifindex[i], device);
         if (prog < 0)
             prog = pw_dp_prog(dp, pw_hook_program(PW_HOOK_FROM_UPLINK), err);
         if (prog < 0)
@@ -164,6 +181,7 @@ int pw_node_uplink_limits(struct pw_dp *dp, struct pw_uplink_limits *out, struct
     for (uint32_t i = 0; i < conf.n_uplinks && i < PW_MAX_UPLINKS; i++) {
         if (pw_link_get(&rtnl, conf.uplinks[i], NULL, &link, NULL))
             continue; /* gone */
+        limits.uplinks++;
         limits.mtu = smaller(limits.mtu, link.mtu);
         limits.gso_max = smaller(limits.gso_max, smaller(link.gso_max, link.tso_max));
         limits.gro_max = smaller(limits.gro_max, link.gro_max);
