@@ -17,17 +17,18 @@ static void count(const struct pw_state *st, void *arg)
     *n += st->complete;
 }
 
-/* 51 when pods that are there suffer as well: they exist and the datapath does not. Where no bpffs
- * is to be seen nobody knows; their links live on in the kernel. */
-static int code_of(void)
+/* 51 when pods that are there suffer as well: by such a problem, or because they exist and the
+ * datapath does not. Where no bpffs is to be seen nobody knows; their links live on in the kernel.
+ */
+static int code_of(bool limits)
 {
     pw_cleanup(pw_dp_closep) struct pw_dp *dp = NULL;
     struct statfs fs;
     size_t pods = 0;
 
     pw_state_each(count, &pods, NULL);
-    if (pods && statfs("/sys/fs/bpf", &fs) == 0 && fs.f_type == BPF_FS_MAGIC &&
-        pw_dp_open(&dp, NULL, NULL))
+    if (pods && (limits || (statfs("/sys/fs/bpf", &fs) == 0 && fs.f_type == BPF_FS_MAGIC &&
+                            pw_dp_open(&dp, NULL, NULL))))
         return PW_CNI_LIMITED;
     return PW_CNI_UNAVAILABLE;
 }
@@ -38,6 +39,7 @@ int pw_cmd_status(const struct pw_req *req, struct pw_err *err)
     struct pw_features features;
     struct pw_plan_device choice;
     size_t n, fatal = 0, len = 0;
+    bool limits = false;
 
     if (!problems)
         return pw_err_errno(err, -ENOMEM, "status");
@@ -46,11 +48,12 @@ int pw_cmd_status(const struct pw_req *req, struct pw_err *err)
     for (size_t i = 0; i < n && i < MAX_PROBLEMS; i++) {
         if (!problems[i].fatal || len >= sizeof(text))
             continue;
+        limits |= problems[i].limits;
         len += (size_t)snprintf(text + len, sizeof(text) - len, "%s%s (%s)", fatal++ ? "; " : "",
                                 problems[i].text, problems[i].remedy);
     }
     if (fatal)
-        return pw_err_set(err, code_of(), "%s", text);
+        return pw_err_set(err, code_of(limits), "%s", text);
     int rc = pw_features_get(&features, err);
     if (!rc)
         rc = pw_plan_device(&req->conf, &features, &choice, err);

@@ -141,6 +141,7 @@ int pw_dp_unload(bool force, struct pw_err *err);
 /* Something that keeps the node from taking pods (fatal) or makes it slower or unsafe. */
 struct pw_problem {
     bool fatal;
+    bool limits;      /* pods that are connected suffer too */
     char text[256];   /* what is wrong, one sentence */
     char remedy[256]; /* what to do */
 };

@@ -46,18 +46,47 @@ static bool for_pods(const char *name)
     return n > 0 && strncmp(name, PW_IF_PREFIX, n) == 0;
 }
 
+#define MAX_JUMPS 24 /* of one chain */
+#define MAX_DEPTH 8
+
 struct rules {
+    const struct pw_uplinks *up;
     bool accepts_from, accepts_to; /* before anything drops all */
     bool last_drops;
+    bool may_accept; /* a pod's flow to the outside, for all we know */
+    size_t n_jumps;
+    char jumps[MAX_JUMPS][PW_NFT_NAME];
     size_t n_ours;
     uint64_t ours[4];
 };
+
+static bool begins_alike(const char *a, const char *b)
+{
+    size_t n = strlen(a), m = strlen(b);
+    return strncmp(a, b, n < m ? n : m) == 0;
+}
+
+/* Whether a pod's packet that opens a flow to the outside may meet the rule's conditions. */
+static bool concerns(const struct pw_nft_rule_info *rule, const struct pw_uplinks *up)
+{
+    char name[IF_NAMESIZE];
+    bool out_by = !rule->oif[0] || !up || up->n == 0;
+
+    for (size_t i = 0; !out_by && i < up->n; i++)
+        out_by = if_indextoname(up->ifindex[i], name) && begins_alike(rule->oif, name);
+    return out_by && !rule->not_for_new && begins_alike(rule->iif, PW_IF_PREFIX);
+}
 
 static int on_rule(const struct pw_nft_rule_info *rule, void *arg, struct pw_err *err)
 {
     struct rules *r = arg;
 
     (void)err;
+    if (concerns(rule, r->up)) {
+        r->may_accept |= rule->may_accept || (rule->jump[0] && r->n_jumps == MAX_JUMPS);
+        if (rule->jump[0] && r->n_jumps < MAX_JUMPS)
+            memcpy(r->jumps[r->n_jumps++], rule->jump, PW_NFT_NAME);
+    }
     if (rule->accepts && for_pods(rule->iif) && !rule->oif[0])
         r->accepts_from = true;
     if (rule->accepts && for_pods(rule->oif) && !rule->iif[0])
@@ -77,9 +106,29 @@ static int list_chains(struct pw_nl *nfnl, struct chains *c, struct pw_err *err)
 static int read_rules(struct pw_nl *nfnl, const struct pw_nft_chain *c, struct rules *r,
                       struct pw_err *err)
 {
-    memset(r, 0, sizeof(*r));
+    *r = (struct rules){.up = r->up};
     int rc = pw_nft_rule_list(nfnl, c->family, c->table, c->name, on_rule, r, err);
     return rc == -ENOENT ? 0 : rc; /* gone meanwhile */
+}
+
+/* Whether the rules, or those of a chain that they go on to, may accept a pod's flow. */
+static bool may_accept(struct pw_nl *nfnl, const struct pw_nft_chain *in, const struct rules *r,
+                       int depth)
+{
+    bool may = r->may_accept || (depth == 0 && r->n_jumps);
+    struct pw_nft_chain next = *in;
+    struct rules *deeper = may || !r->n_jumps ? NULL : malloc(sizeof(*deeper));
+
+    if (!deeper)
+        return may || r->n_jumps;
+    for (size_t i = 0; !may && i < r->n_jumps; i++) {
+        memcpy(next.name, r->jumps[i], sizeof(next.name));
+        *deeper = (struct rules){.up = r->up};
+        may = pw_nft_rule_list(nfnl, in->family, in->table, next.name, on_rule, deeper, NULL) ||
+              may_accept(nfnl, &next, deeper, depth - 1);
+    }
+    free(deeper);
+    return may;
 }
 
 static bool drops(const struct pw_nft_chain *c, const struct rules *r)
@@ -92,24 +141,26 @@ static size_t legacy_drops(struct pw_forward_drop *out, size_t max, size_t n)
     static const uint8_t families[] = {NFPROTO_IPV4, NFPROTO_IPV6};
 
     for (size_t i = 0; i < PW_ARRAY_SIZE(families); i++) {
-        if (!pw_xtables_forward_drops(families[i], PW_IF_PREFIX))
+        bool sure = false;
+        if (!pw_xtables_forward_drops(families[i], PW_IF_PREFIX, &sure))
             continue;
         if (n < max)
             out[n] = (struct pw_forward_drop){.family = families[i],
                                               .table = "filter",
                                               .chain = "FORWARD",
                                               .legacy = true,
-                                              .by_policy = true};
+                                              .by_policy = true,
+                                              .sure = sure};
         n++;
     }
     return n;
 }
 
-int pw_forward_drops(struct pw_nl *nfnl, struct pw_forward_drop *out, size_t max,
-                     struct pw_err *err)
+int pw_forward_drops(struct pw_nl *nfnl, const struct pw_uplinks *up, struct pw_forward_drop *out,
+                     size_t max, struct pw_err *err)
 {
     pw_free struct chains *c = malloc(sizeof(*c));
-    struct rules r;
+    struct rules r = {.up = up};
     size_t n = 0;
 
     if (!c)
@@ -122,7 +173,8 @@ int pw_forward_drops(struct pw_nl *nfnl, struct pw_forward_drop *out, size_t max
             continue;
         if (n < max) {
             out[n] = (struct pw_forward_drop){.family = chain->family,
-                                              .by_policy = chain->policy == NF_DROP};
+                                              .by_policy = chain->policy == NF_DROP,
+                                              .sure = !may_accept(nfnl, chain, &r, MAX_DEPTH)};
             snprintf(out[n].table, sizeof(out[n].table), "%s", chain->table);
             snprintf(out[n].chain, sizeof(out[n].chain), "%s", chain->name);
         }
@@ -155,7 +207,7 @@ int pw_forward_accept(struct pw_nl *nfnl, struct pw_err *err)
 {
     pw_free struct chains *c = malloc(sizeof(*c));
     pw_nlbatch_auto b = PW_NLBATCH_INIT;
-    struct rules r;
+    struct rules r = {0};
     size_t changes = 0;
 
     if (!c)
@@ -191,7 +243,7 @@ int pw_forward_restore(struct pw_nl *nfnl, struct pw_err *err)
     static const uint8_t families[] = {NFPROTO_IPV4, NFPROTO_IPV6};
     pw_free struct chains *c = malloc(sizeof(*c));
     pw_nlbatch_auto b = PW_NLBATCH_INIT;
-    struct rules r;
+    struct rules r = {0};
     size_t changes = 0;
 
     if (!c)

@@ -85,10 +85,14 @@ struct pw_forward_drop {
     uint8_t family;            /* NFPROTO_* */
     char table[64], chain[64]; /* of nftables; table "filter" of legacy iptables */
     bool legacy, by_policy;    /* else by its last rule */
+    /* Nothing in it lets a pod open a TCP or UDP flow to the outside; else some rule might, by
+     * address, port or whatever else. */
+    bool sure;
 };
-/* Fills at most `max`, returns how many there are, or a negative errno. */
-int pw_forward_drops(struct pw_nl *nfnl, struct pw_forward_drop *out, size_t max,
-                     struct pw_err *err);
+/* Fills at most `max`, returns how many there are, or a negative errno. `up`: where the outside is.
+ */
+int pw_forward_drops(struct pw_nl *nfnl, const struct pw_uplinks *up, struct pw_forward_drop *out,
+                     size_t max, struct pw_err *err);
 /* Insert rules that accept packets from and to pods at the head of these chains. */
 int pw_forward_accept(struct pw_nl *nfnl, struct pw_err *err);
 /* Remove them from wherever they are. */

@@ -23,7 +23,7 @@ __attribute__((format(printf, 4, 5))) static void say(struct list *l, bool fatal
 
     if (l->n < l->max) {
         struct pw_problem *p = &l->out[l->n];
-        p->fatal = fatal;
+        *p = (struct pw_problem){.fatal = fatal};
         va_start(ap, fmt);
         vsnprintf(p->text, sizeof(p->text), fmt, ap);
         va_end(ap);
@@ -86,7 +86,19 @@ static void loaded(struct list *l)
         say(l, false, "podwirectl redirect on", "redirection is switched off");
 }
 
-static void firewall(struct list *l, struct pw_nl *nfnl, const struct pw_node_conf *conf)
+/* Whether pods of the node may have addresses of the family, as far as anybody has told. */
+static bool has_pods_of(const struct pw_node_conf *conf, uint8_t nfproto)
+{
+    int family = nfproto == NFPROTO_IPV4 ? 4 : nfproto == NFPROTO_IPV6 ? 6 : 0;
+    bool has = conf->n_pods == 0 || family == 0;
+
+    for (size_t i = 0; i < conf->n_pods; i++)
+        has |= conf->pods[i].family == family;
+    return has;
+}
+
+static void firewall(struct list *l, struct pw_nl *nfnl, const struct pw_node_conf *conf,
+                     const struct pw_uplinks *up)
 {
     struct pw_forward_drop drop[8];
     struct pw_nft_table table;
@@ -99,7 +111,7 @@ static void firewall(struct list *l, struct pw_nl *nfnl, const struct pw_node_co
             "nftables does not work: %.200s", err.msg);
         return;
     }
-    int n = pw_forward_drops(nfnl, drop, PW_ARRAY_SIZE(drop), &err);
+    int n = pw_forward_drops(nfnl, up, drop, PW_ARRAY_SIZE(drop), &err);
     for (int i = 0; i < n && i < (int)PW_ARRAY_SIZE(drop); i++) {
         const char *family = drop[i].family == NFPROTO_IPV4   ? "ip"
                              : drop[i].family == NFPROTO_IPV6 ? "ip6"
@@ -116,11 +128,15 @@ static void firewall(struct list *l, struct pw_nl *nfnl, const struct pw_node_co
                      conf->forward_accept ? "the next ADD adds accept rules, or"
                                           : "set \"forwardAccept\": true, or",
                      family, drop[i].table, drop[i].chain);
-        say(l, false, remedy,
+        /* Pods without Services, names and outside are none; unless we are to mend it. */
+        bool fatal = drop[i].sure && !conf->forward_accept && has_pods_of(conf, drop[i].family);
+        say(l, fatal, remedy,
             "%s %s %.48s, chain %.48s, drops forwarded packets by its %s: what the fast path "
             "leaves to the stack is lost",
             drop[i].legacy ? "legacy iptables" : "nftables", family, drop[i].table, drop[i].chain,
             drop[i].by_policy ? "policy" : "last rule");
+        if (l->n <= l->max)
+            l->out[l->n - 1].limits = fatal;
     }
 }
 
@@ -200,8 +216,8 @@ size_t pw_node_problems(const struct pw_node_conf *conf, struct pw_problem *out,
         say(&l, true, "run as root", "%.240s", err.msg);
         return l.n;
     }
-    firewall(&l, &nfnl, all);
     uplinks(&l, &rtnl, all, &up);
+    firewall(&l, &nfnl, all, &up);
     if (state->n)
         damage(&l, &nfnl, all, &up);
     return l.n;

@@ -103,7 +103,11 @@ void pw_xtables_read(uint8_t family, const uint8_t *entries, size_t len, size_t 
                                             : entry6(entries + at, len - at, &e);
         if (!known || e.next == 0 || e.next % 8 || e.next > len - at || e.target > e.next)
             return;
-        if (!verdict_of(entries + at + e.target, e.next - e.target, &verdict))
+        bool standard = verdict_of(entries + at + e.target, e.next - e.target, &verdict);
+        /* A rule that is not for another device alone may accept what we do not see. */
+        out->others |= at != underflow &&
+                       (zero(e.iif_mask, IFNAMSIZ) || names_pods(e.iif, e.iif_mask, prefix));
+        if (!standard)
             continue;
         if (at == underflow) {
             out->policy_drop = verdict == -NF_DROP - 1;
@@ -159,11 +163,14 @@ static bool read_forward(uint8_t family, const char *prefix, struct pw_xtables_f
     return true;
 }
 
-bool pw_xtables_forward_drops(uint8_t family, const char *prefix)
+bool pw_xtables_forward_drops(uint8_t family, const char *prefix, bool *sure)
 {
     struct pw_xtables_forward f;
 
-    return read_forward(family, prefix, &f) && f.policy_drop && !(f.accepts_from && f.accepts_to);
+    if (!read_forward(family, prefix, &f) || !f.policy_drop || (f.accepts_from && f.accepts_to))
+        return false;
+    *sure = !f.others;
+    return true;
 }
 
 bool pw_xtables_forward_has(uint8_t family, const char *prefix)

@@ -9,8 +9,9 @@
 #include <stdint.h>
 
 /* Policy of FORWARD is drop, and no rule accepts what comes from and goes to devices whose names
- * begin with `prefix`. `family`: NFPROTO_IPV4, NFPROTO_IPV6. */
-bool pw_xtables_forward_drops(uint8_t family, const char *prefix);
+ * begin with `prefix`. `family`: NFPROTO_IPV4, NFPROTO_IPV6. *sure: no other rule may do so either.
+ */
+bool pw_xtables_forward_drops(uint8_t family, const char *prefix, bool *sure);
 /* Some rule of FORWARD accepts by such a name. */
 bool pw_xtables_forward_has(uint8_t family, const char *prefix);
 /* Run iptables-legacy (ip6tables-legacy) with these arguments and wait; false when it failed or is
@@ -21,6 +22,7 @@ bool pw_xtables_run(uint8_t family, const char *const *args);
  * to and with `underflow` are FORWARD. */
 struct pw_xtables_forward {
     bool policy_drop, accepts_from, accepts_to;
+    bool others; /* rules that may concern packets of these devices */
 };
 void pw_xtables_read(uint8_t family, const uint8_t *entries, size_t len, size_t hook,
                      size_t underflow, const char *prefix, struct pw_xtables_forward *out);

@@ -91,8 +91,13 @@ struct pw_nft_rule_info {
     uint64_t handle;
     char comment[PW_NFT_COMMENT];
     bool drops_all;        /* nothing but counter, log, and a final drop or reject */
-    bool accepts;          /* ends with accept */
-    char iif[16], oif[16]; /* its only condition is the device's name, or its beginning */
+    bool accepts;          /* ends with accept, and has no condition but devices' names */
+    char iif[16], oif[16]; /* the packet's device must have that name, or one that begins so */
+    /* Not for a packet that opens a TCP or UDP flow and has no mark: the rule is about established
+     * flows, ICMP or marks. */
+    bool not_for_new;
+    bool may_accept;        /* accepts, perhaps under conditions; or nobody knows what it does */
+    char jump[PW_NFT_NAME]; /* chain where it goes on */
 };
 typedef int (*pw_nft_rule_fn)(const struct pw_nft_rule_info *rule, void *arg, struct pw_err *err);
 /* The rules of one chain, in order. */

@@ -4,7 +4,11 @@
 #include <endian.h>
 #include <string.h>
 
+#include <linux/netfilter/nf_conntrack_common.h>
+#include <linux/netfilter/nf_tables_compat.h>
 #include <linux/netfilter/nfnetlink.h>
+#include <linux/netfilter/xt_conntrack.h>
+#include <linux/netfilter/xt_mark.h>
 
 #include "loader/nl/nft.h"
 
@@ -160,14 +164,16 @@ int pw_nft_chain_list(struct pw_nl *nl, pw_nft_chain_fn fn, void *arg, struct pw
     return rc == -EINVAL || rc == -EOPNOTSUPP ? 0 : rc;
 }
 
-/* The one condition that is understood: the name of a device, whole or its beginning. */
+/* What is understood of conditions: the name of a device, whole or its beginning; and three by
+ * which a rule is not for packets that open a flow. */
 struct reading {
-    bool conditions_other, verdict, reject;
+    bool conditions_other, verdict, reject, unknown;
     uint32_t verdict_code;
-    uint32_t meta; /* key loaded last, plus one; 0: none */
+    uint32_t meta;         /* key loaded last, plus one; 0: none */
+    bool ct_state, ct_old; /* loaded last; and masked to states other than new */
 };
 
-static void read_verdict(struct pw_nlcur cur, struct reading *r)
+static void read_verdict(struct pw_nlcur cur, struct reading *r, struct pw_nft_rule_info *out)
 {
     struct pw_nlattr a, d, v;
 
@@ -183,6 +189,8 @@ static void read_verdict(struct pw_nlcur cur, struct reading *r)
                 if (v.type == NFTA_VERDICT_CODE) {
                     r->verdict = true;
                     r->verdict_code = be32(&v);
+                } else if (v.type == NFTA_VERDICT_CHAIN) {
+                    pw_nl_str(&v, out->jump, sizeof(out->jump));
                 }
             }
         }
@@ -197,28 +205,127 @@ static void read_meta(struct pw_nlcur cur, struct reading *r)
     while (pw_nl_next_attr(&cur, &a))
         if (a.type == NFTA_META_KEY)
             r->meta = be32(&a) + 1;
+    if (r->meta == NFT_META_MARK + 1)
+        r->conditions_other = true;
+}
+
+/* Whether a condition leaves out what opens a flow: `key` is what was loaded, plus one. */
+static bool leaves_out_new(uint32_t key, bool ct_old, bool equal, const struct pw_nlattr *value)
+{
+    uint32_t mark = 0;
+
+    if (ct_old) /* (state & MASK) != 0 */
+        return !equal;
+    if (!equal || value->len == 0)
+        return false;
+    if (key == NFT_META_L4PROTO + 1)
+        return value->data[0] == IPPROTO_ICMP || value->data[0] == IPPROTO_ICMPV6;
+    memcpy(&mark, value->data, value->len < sizeof(mark) ? value->len : sizeof(mark));
+    return key == NFT_META_MARK + 1 && mark != 0;
 }
 
 static void read_cmp(struct pw_nlcur cur, struct reading *r, struct pw_nft_rule_info *out)
 {
-    struct pw_nlattr a, d;
+    struct pw_nlattr a, d, value = {0};
     char *name = r->meta == NFT_META_IIFNAME + 1   ? out->iif
                  : r->meta == NFT_META_OIFNAME + 1 ? out->oif
                                                    : NULL;
+    uint32_t key = r->meta;
+    bool equal = true;
 
     r->meta = 0;
-    if (!name || name[0])
-        r->conditions_other = true;
     while (pw_nl_next_attr(&cur, &a)) {
-        if (a.type == NFTA_CMP_OP && be32(&a) != NFT_CMP_EQ)
-            r->conditions_other = true;
-        if (a.type != NFTA_CMP_DATA || !name)
+        if (a.type == NFTA_CMP_OP)
+            equal = be32(&a) == NFT_CMP_EQ;
+        if (a.type != NFTA_CMP_DATA)
             continue;
         struct pw_nlcur data = pw_nl_nested(&a);
         while (pw_nl_next_attr(&data, &d))
             if (d.type == NFTA_DATA_VALUE)
-                pw_nl_str(&d, name, sizeof(out->iif));
+                value = d;
     }
+    if (name && !name[0] && equal && value.data) {
+        pw_nl_str(&value, name, sizeof(out->iif));
+        return;
+    }
+    r->conditions_other = true;
+    out->not_for_new |= leaves_out_new(key, r->ct_old, equal, &value);
+    r->ct_old = false;
+}
+
+static void read_ct(struct pw_nlcur cur, struct reading *r)
+{
+    struct pw_nlattr a;
+
+    r->conditions_other = true;
+    while (pw_nl_next_attr(&cur, &a))
+        if (a.type == NFTA_CT_KEY)
+            r->ct_state = be32(&a) == NFT_CT_STATE;
+}
+
+/* [bitwise reg & MASK] of the state just loaded; what follows compares it with 0. */
+static void read_bitwise(struct pw_nlcur cur, struct reading *r)
+{
+    struct pw_nlattr a, d;
+    uint32_t mask;
+
+    r->conditions_other = true;
+    while (pw_nl_next_attr(&cur, &a)) {
+        if (a.type != NFTA_BITWISE_MASK || !r->ct_state)
+            continue;
+        struct pw_nlcur data = pw_nl_nested(&a);
+        while (pw_nl_next_attr(&data, &d)) {
+            if (d.type != NFTA_DATA_VALUE || d.len != sizeof(mask))
+                continue;
+            memcpy(&mask, d.data, sizeof(mask));
+            r->ct_old = !(mask & (NF_CT_STATE_BIT(IP_CT_NEW) | NF_CT_STATE_UNTRACKED_BIT));
+        }
+    }
+    r->ct_state = false;
+}
+
+/* A match of iptables. Layouts are those of its revisions from 2 on (mark: from 1 on), which agree
+ * so far. */
+static void read_match(struct pw_nlcur cur, struct reading *r, struct pw_nft_rule_info *out)
+{
+    struct xt_conntrack_mtinfo3 ct;
+    struct xt_mark_mtinfo1 mark;
+    struct pw_nlattr a;
+    char name[32] = "";
+
+    r->conditions_other = true;
+    while (pw_nl_next_attr(&cur, &a)) {
+        if (a.type == NFTA_MATCH_NAME)
+            pw_nl_str(&a, name, sizeof(name));
+        if (a.type != NFTA_MATCH_INFO)
+            continue;
+        if (strcmp(name, "mark") == 0 && a.len >= sizeof(mark)) {
+            memcpy(&mark, a.data, sizeof(mark));
+            out->not_for_new |= mark.mark != 0 && !mark.invert;
+        } else if (strcmp(name, "conntrack") == 0 && a.len >= sizeof(ct)) {
+            memcpy(&ct, a.data, sizeof(ct));
+            out->not_for_new |=
+                (ct.match_flags & XT_CONNTRACK_STATE) && !(ct.invert_flags & XT_CONNTRACK_STATE) &&
+                !(ct.state_mask &
+                  (XT_CONNTRACK_STATE_BIT(IP_CT_NEW) | XT_CONNTRACK_STATE_UNTRACKED));
+        }
+    }
+}
+
+/* Of iptables' targets only the queues may end in an accept. */
+static void read_target(struct pw_nlcur cur, struct reading *r)
+{
+    struct pw_nlattr a;
+    char name[32] = "";
+
+    while (pw_nl_next_attr(&cur, &a))
+        if (a.type == NFTA_TARGET_NAME)
+            pw_nl_str(&a, name, sizeof(name));
+    if (strcmp(name, "REJECT") == 0)
+        r->reject = true;
+    else if (strstr(name, "QUEUE"))
+        r->unknown = true;
+    r->conditions_other |= strcmp(name, "LOG") != 0 && !r->reject;
 }
 
 static void read_expr(struct pw_nlcur cur, struct reading *r, struct pw_nft_rule_info *out)
@@ -236,15 +343,25 @@ static void read_expr(struct pw_nlcur cur, struct reading *r, struct pw_nft_rule
     if (strcmp(name, "counter") == 0 || strcmp(name, "log") == 0)
         return;
     if (strcmp(name, "immediate") == 0)
-        read_verdict(data, r);
+        read_verdict(data, r, out);
     else if (strcmp(name, "reject") == 0)
         r->reject = true;
     else if (strcmp(name, "meta") == 0)
         read_meta(data, r);
     else if (strcmp(name, "cmp") == 0)
         read_cmp(data, r, out);
-    else
+    else if (strcmp(name, "ct") == 0)
+        read_ct(data, r);
+    else if (strcmp(name, "bitwise") == 0)
+        read_bitwise(data, r);
+    else if (strcmp(name, "match") == 0)
+        read_match(data, r, out);
+    else if (strcmp(name, "target") == 0)
+        read_target(data, r);
+    else if (strcmp(name, "payload") == 0)
         r->conditions_other = true;
+    else /* maps of verdicts, queues ... */
+        r->conditions_other = r->unknown = true;
 }
 
 bool pw_nft_rule_read(const struct pw_nlmsg *msg, struct pw_nft_rule_info *out)
@@ -272,6 +389,7 @@ bool pw_nft_rule_read(const struct pw_nlmsg *msg, struct pw_nft_rule_info *out)
     out->drops_all =
         !by_device && !r.conditions_other && (r.reject || (r.verdict && r.verdict_code == NF_DROP));
     out->accepts = !r.conditions_other && r.verdict && r.verdict_code == NF_ACCEPT;
+    out->may_accept = r.verdict ? r.verdict_code == NF_ACCEPT : r.unknown && !r.reject;
     return true;
 }
 

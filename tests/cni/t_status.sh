@@ -57,4 +57,94 @@ ok "STATUS puts it back when it looks next" wait_for 20 eval 'status && [ "$(lin
 is "nothing wrong" "$(warnings)" ""
 good "STATUS of a network without pods" "$(conf 1.1.0 '.name="other" | .mark="0x1000" | .nativeRanges=["172.16.0.0/12"]')" STATUS "" "" ""
 is "changes nothing" "$("$CTL" status --json | jq -r '.node.networks | join(" ")')" net
+
+# --- a FORWARD policy of drop ---
+# Certain, whoever made it: nothing in it lets a pod open a flow to the outside.
+certain() { # NAME [CODE]
+    bad "$1: STATUS" "${2:-51}" "$(conf 1.1.0)" STATUS "" "" ""
+    like "$1: says why" "$(answer .msg)" 'FORWARD, drops forwarded packets by its policy.*forwardAccept'
+    nok "$1: podwirectl status says so, exit code 3" "$CTL" status
+}
+# Not certain: a warning of podwirectl alone.
+doubtful() { # NAME
+    good "$1: STATUS" "$(conf 1.1.0)" STATUS "" "" ""
+    ok "$1: podwirectl status" "$CTL" status
+    like "$1: warns all the same" "$(warnings)" "drops forwarded packets by its policy"
+}
+rules() { # TABLE-COMMAND: iptables commands on stdin, for one family
+    while read -r line; do
+        # shellcheck disable=SC2086
+        $1 -w $line
+    done
+}
+both() { rules iptables-nft <"$1"; rules ip6tables-nft <"$1"; }
+
+echo "-P FORWARD DROP" >"$TMP/policy"
+both "$TMP/policy"
+certain "a policy of drop"
+good "forwardAccept mends it" "$(conf 1.1.0 '.forwardAccept=true')" STATUS "" "" ""
+is "for good" "$(warnings)" ""
+good "without it it is lost again" "$(conf 1.1.0)" ADD c2 /run/netns/p2 eth0
+cat >"$TMP/docker" <<'X'
+-N DOCKER
+-N DOCKER-USER
+-N DOCKER-ISOLATION-STAGE-1
+-A DOCKER-USER -j RETURN
+-A DOCKER-ISOLATION-STAGE-1 -i docker0 ! -o docker0 -j DROP
+-A DOCKER-ISOLATION-STAGE-1 -j RETURN
+-A DOCKER -d 172.17.0.2/32 ! -i docker0 -o docker0 -p tcp -m tcp --dport 80 -j ACCEPT
+-A FORWARD -j DOCKER-USER
+-A FORWARD -j DOCKER-ISOLATION-STAGE-1
+-A FORWARD -o docker0 -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT
+-A FORWARD -o docker0 -j DOCKER
+-A FORWARD -i docker0 ! -o docker0 -j ACCEPT
+-A FORWARD -i docker0 -o docker0 -j ACCEPT
+X
+rules iptables-nft <"$TMP/docker"
+certain "as docker leaves it"
+cat >"$TMP/kube" <<'X'
+-N KUBE-FORWARD
+-A FORWARD -m comment --comment kubernetes -j KUBE-FORWARD
+-A KUBE-FORWARD -m conntrack --ctstate INVALID -j DROP
+-A KUBE-FORWARD -m mark --mark 0x4000/0x4000 -j ACCEPT
+-A KUBE-FORWARD -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT
+-A FORWARD -p icmp -j ACCEPT
+-A FORWARD -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --clamp-mss-to-pmtu
+-A FORWARD -j LOG
+X
+rules iptables-nft <"$TMP/kube"
+certain "with kube-proxy's rules and pings"
+for rule in "-s 10.1.0.0/24" "-m conntrack --ctstate NEW" "-p tcp --dport 443" "-o up0" "-m mark ! --mark 1" "! -i docker0"; do
+    # shellcheck disable=SC2086
+    iptables-nft -w -I DOCKER-USER $rule -j ACCEPT
+    # IPv6 has none of that.
+    bad "accepted deep inside by $rule, IPv6 not: STATUS" 51 "$(conf 1.1.0)" STATUS "" "" ""
+    unlike "accepted by $rule: IPv4 is not blamed" "$(answer .msg)" "nftables ip filter"
+    iptables-nft -w -D DOCKER-USER 1
+done
+ip6tables-nft -w -P FORWARD ACCEPT
+iptables-nft -w -I DOCKER-USER -s 10.1.0.0/24 -j ACCEPT
+doubtful "accepted by address"
+nft flush ruleset
+nft -f - <<'X'
+table inet fw {
+    chain FORWARD { type filter hook forward priority 0; policy drop; ct state established,related accept; meta mark 7 accept; iifname "br0" accept; jump more; }
+    chain more { meta l4proto icmp accept; meta l4proto ipv6-icmp accept; }
+}
+X
+certain "nftables' own"
+nft add rule inet fw more ct state != established accept
+doubtful "an inverted state"
+nft flush chain inet fw more
+nft add rule inet fw more tcp dport vmap '{ 80 : accept }'
+doubtful "a map of verdicts"
+nft delete table inet fw
 good "DEL" "$(conf 1.1.0)" DEL c1 /run/netns/p1 eth0
+good "DEL" "$(conf 1.1.0)" DEL c2 /run/netns/p2 eth0
+both "$TMP/policy"
+certain "a policy of drop, no pods" 50
+iptables-nft -w -P FORWARD ACCEPT
+only4='.name="four" | .ipam.ranges=[[{"subnet":"10.9.0.0/24"}]]'
+"$CTL" unload >/dev/null
+good "IPv6 alone is dropped, and pods have none: STATUS" "$(conf 1.1.0 "$only4")" STATUS "" "" ""
+nft flush ruleset

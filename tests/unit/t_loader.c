@@ -192,7 +192,7 @@ static struct pw_xtables_forward forward(const struct rule4 *rules, size_t n)
 static void legacy(void)
 {
     struct rule4 drop[] = {rule4("", "", NF_DROP)};
-    ok(forward(drop, 1).policy_drop, "a policy of drop");
+    ok(forward(drop, 1).policy_drop && !forward(drop, 1).others, "a policy of drop, and no rule");
     struct rule4 accept[] = {rule4("", "", NF_ACCEPT)};
     ok(!forward(accept, 1).policy_drop, "a policy of accept");
     struct rule4 both[] = {rule4("pw-", "", NF_ACCEPT), rule4("", "pw-", NF_ACCEPT),
@@ -205,7 +205,10 @@ static void legacy(void)
     f = forward(cross, 2);
     ok(!f.accepts_from && !f.accepts_to, "from pods to pods is not all either");
     struct rule4 other[] = {rule4("docker0", "", NF_ACCEPT), rule4("", "", NF_DROP)};
-    ok(!forward(other, 2).accepts_from, "others' devices are not ours");
+    f = forward(other, 2);
+    ok(!f.accepts_from && !f.others, "others' devices are not ours");
+    struct rule4 any[] = {rule4("", "eth0", NF_ACCEPT), rule4("", "", NF_DROP)};
+    ok(forward(any, 2).others, "a rule for any device may be for pods");
     both[1].e.next_offset = 0;
     ok(!forward(both, 3).policy_drop, "an entry without length ends the reading");
     both[1].e.next_offset = 60000;
