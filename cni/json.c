@@ -67,20 +67,16 @@ int pw_json_list(const json_t *object, const char *key, json_t **out, struct pw_
 {
     json_t *v = pw_json_get(object, key);
 
-    if (v && !json_is_array(v))
-        return wrong(key, "a list", err);
-    *out = v;
-    return 0;
+    *out = json_is_array(v) ? v : NULL;
+    return v && !*out ? wrong(key, "a list", err) : 0;
 }
 
 int pw_json_map(const json_t *object, const char *key, json_t **out, struct pw_err *err)
 {
     json_t *v = pw_json_get(object, key);
 
-    if (v && !json_is_object(v))
-        return wrong(key, "an object", err);
-    *out = v;
-    return 0;
+    *out = json_is_object(v) ? v : NULL;
+    return v && !*out ? wrong(key, "an object", err) : 0;
 }
 
 json_t *pw_json_text(const char *text)

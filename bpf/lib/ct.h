@@ -112,9 +112,10 @@ static __noinline int pw_ct_ask6(struct __sk_buff *skb, const struct in6_addr *a
  * translation that has this flow's tuple comes into being with a SYN, and the first packet of it
  * that we see is that SYN or the answer to it. So packets with SYN are always asked about, and one
  * that is found to be translated voids what all CPUs remember (pw_ct_epoch). "Not translated" of
- * another packet then holds until that happens, and for two jiffies at most.
+ * another packet then holds until that happens, and for two jiffies at most. The epoch is pinned
+ * with the memory that it voids, so that it does not start anew in an upgrade.
  */
-__u32 pw_ct_epoch;
+__u32 pw_ct_epoch SEC(".data.pw_ct_epoch");
 
 #define PW_FLOWS_SHIFT 10
 #define PW_TCP_SYN 0x02

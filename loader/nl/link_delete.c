@@ -18,7 +18,8 @@
 
 #define RECV_SIZE (32 * 1024)
 
-/* What the child says when the request has been answered. Within PIPE_BUF, so whole or not at all. */
+/* What the child says when the request has been answered. Within PIPE_BUF, so whole or not at all.
+ */
 struct answer {
     int rc;
     struct pw_err err;

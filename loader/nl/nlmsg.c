@@ -261,6 +261,20 @@ bool pw_nl_mac(const struct pw_nlattr *a, uint8_t out[6])
     return true;
 }
 
+/* Nothing but 0 and negative errnos goes further up. */
+static int errno_of(int32_t code)
+{
+    return code > 0 || code < -4095 ? -EPROTO : code;
+}
+
+int pw_nl_done(const struct pw_nlmsg *msg)
+{
+    int32_t code;
+
+    pw_nl_fixed(msg, &code, sizeof(code));
+    return errno_of(code);
+}
+
 bool pw_nl_ack(const struct pw_nlmsg *msg, struct pw_nlack *out)
 {
     struct nlmsgerr e;
@@ -270,9 +284,7 @@ bool pw_nl_ack(const struct pw_nlmsg *msg, struct pw_nlack *out)
     if (msg->type != NLMSG_ERROR || msg->len < sizeof(e))
         return false;
     cur = pw_nl_fixed(msg, &e, sizeof(e));
-    *out = (struct pw_nlack){.code = e.error, .seq = e.msg.nlmsg_seq};
-    if (e.error > 0 || e.error < -4095)
-        out->code = -EPROTO;
+    *out = (struct pw_nlack){.code = errno_of(e.error), .seq = e.msg.nlmsg_seq};
     /* The request's own bytes come before the attributes unless the kernel left them out. */
     if (!(msg->flags & NLM_F_CAPPED) && e.msg.nlmsg_len > sizeof(e.msg))
         advance(&cur, e.msg.nlmsg_len - sizeof(e.msg));

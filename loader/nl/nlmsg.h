@@ -96,4 +96,8 @@ struct pw_nlack {
 };
 bool pw_nl_ack(const struct pw_nlmsg *msg, struct pw_nlack *out);
 
+/* What the NLMSG_DONE at the end of a dump says: 0, also when it says nothing, or negative errno.
+ */
+int pw_nl_done(const struct pw_nlmsg *msg);
+
 #endif

@@ -236,12 +236,8 @@ static int dump_once(struct pw_nl *nl, struct pw_nlbatch *b, pw_nl_reply_fn repl
             if (msg.flags & NLM_F_DUMP_INTR)
                 *again = true;
             if (msg.type == NLMSG_DONE) {
-                int code = 0;
-                if (msg.len >= sizeof(code))
-                    memcpy(&code, msg.data, sizeof(code));
-                if (code < 0 && !rc)
-                    rc = pw_err_errno(err, code, "%s", what);
-                return rc;
+                int code = pw_nl_done(&msg);
+                return code && !rc ? pw_err_errno(err, code, "%s", what) : rc;
             }
             if (pw_nl_ack(&msg, &ack))
                 return ack.code && !rc ? op_error(&b->ops[0], &ack, err) : rc;

@@ -124,6 +124,8 @@ static void refused(void)
         {PW_CNI_ADD, PW_CNI_CONF,
          HEAD "\"runtimeConfig\":{\"mac\":\"ff:ff:ff:ff:ff:ff\"}," IPAM "}", "mac"},
         {PW_CNI_ADD, PW_CNI_CONF, HEAD "\"runtimeConfig\":{\"ips\":[1]}," IPAM "}", "ips"},
+        {PW_CNI_ADD, PW_CNI_CONF, HEAD "\"runtimeConfig\":{\"ips\":\"10.1.0.5\"}," IPAM "}", "ips"},
+        {PW_CNI_ADD, PW_CNI_CONF, HEAD "\"args\":{\"cni\":{\"ips\":7}}," IPAM "}", "ips"},
         {PW_CNI_ADD, PW_CNI_CONF, HEAD "\"runtimeConfig\":{\"ips\":[\"10.1\"]}," IPAM "}", "ips"},
         {PW_CNI_ADD, PW_CNI_CONF, HEAD "\"args\":{\"cni\":{\"ips\":[\"10.1\"]}}," IPAM "}", "ips"},
         {PW_CNI_ADD, PW_CNI_CONF, HEAD "\"x\":1}", "'ipam'"},

@@ -123,6 +123,21 @@ static struct pw_nlack ack_of(const void *data, size_t len, uint16_t flags, bool
     return ack;
 }
 
+static int done_of(int32_t code, size_t len)
+{
+    struct pw_nlmsg msg = {.type = NLMSG_DONE, .data = (const uint8_t *)&code, .len = len};
+    return pw_nl_done(&msg);
+}
+
+static void ends(void)
+{
+    is_int(done_of(0, 4), 0, "a dump that ended well");
+    is_int(done_of(-EBUSY, 4), -EBUSY, "one that failed");
+    is_int(done_of(-EBUSY, 0), 0, "one that says nothing");
+    is_int(done_of(INT32_MIN, 4), -EPROTO, "what is no errno");
+    is_int(done_of(7, 4), -EPROTO, "nor this");
+}
+
 static void acks(void)
 {
     struct {
@@ -153,5 +168,6 @@ int main(void)
     damaged();
     too_much();
     acks();
+    ends();
     return tap_done();
 }
