@@ -73,6 +73,16 @@ static bool clean_store(int ipam, const char *network)
     return true;
 }
 
+/* What a writer that was killed left (pw_file_replace): the name and a process id. */
+static bool remove_unfinished(int dir, const char *name)
+{
+    const char *dot = strrchr(name, '.');
+
+    if (dot && dot[1] && dot[1 + strspn(dot + 1, "0123456789")] == '\0')
+        unlinkat(dir, name, 0);
+    return true;
+}
+
 void pw_run_clean(void)
 {
     static const char *const files[] = {PW_RUN_DIR "/node", PW_RUN_DIR "/features.json",
@@ -81,6 +91,7 @@ void pw_run_clean(void)
     each(AT_FDCWD, IPAM_DIR, clean_store);
     rmdir(IPAM_DIR);
     rmdir(PW_RUN_DIR "/endpoints");
+    each(AT_FDCWD, PW_RUN_DIR, remove_unfinished);
     for (size_t i = 0; i < PW_ARRAY_SIZE(files); i++)
         unlink(files[i]);
     rmdir(PW_RUN_DIR);
