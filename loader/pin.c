@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <sys/vfs.h>
 
 #include "loader/base/cleanup.h"
@@ -63,6 +64,10 @@ int pw_pin_check_fs(struct pw_err *err)
     struct statfs fs;
 
     if (statfs(PW_PIN_DIR, &fs) == 0 || statfs("/sys/fs/bpf", &fs) == 0) {
+        if ((unsigned long)fs.f_type == BPF_FS_MAGIC && (fs.f_flags & ST_RDONLY))
+            return pw_err_set(err, -EROFS,
+                              "bpffs at /sys/fs/bpf is mounted read-only (mount -o remount,rw "
+                              "/sys/fs/bpf)");
         if ((unsigned long)fs.f_type == BPF_FS_MAGIC)
             return 0;
     }

@@ -40,7 +40,8 @@ int pw_pin_current(struct pw_current *out, struct pw_err *err);
 /* Make `current` name `build`, in one step. */
 int pw_pin_set_current(const char *build, struct pw_err *err);
 
-/* -ENOTSUP with the remedy when no bpffs is mounted where PW_PIN_DIR lies. */
+/* -ENOTSUP with the remedy when no bpffs is mounted where PW_PIN_DIR lies, -EROFS when it cannot be
+ * written. */
 int pw_pin_check_fs(struct pw_err *err);
 /* Make PW_PIN_DIR and the folders in it. */
 int pw_pin_make_dirs(struct pw_err *err);

@@ -37,7 +37,11 @@ static void kernel(struct list *l)
     struct pw_err err = PW_ERR_INIT;
     struct pw_features f;
 
-    if (pw_pin_check_fs(&err))
+    int rc = pw_pin_check_fs(&err);
+    if (rc == -EROFS)
+        say(l, true, "mount -o remount,rw /sys/fs/bpf",
+            "bpffs at /sys/fs/bpf is mounted read-only");
+    else if (rc)
         say(l, true, "mount -t bpf bpf /sys/fs/bpf, and put it into /etc/fstab",
             "no bpffs is mounted at /sys/fs/bpf");
     if (pw_features_get(&f, &err)) {

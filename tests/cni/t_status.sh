@@ -19,6 +19,21 @@ netns_up p1 p2
 good "STATUS before the first pod" "$(conf 1.1.0)" STATUS "" "" ""
 nok "loads nothing" test -e /sys/fs/bpf/podwire
 
+# --- no bpffs ---
+walk p1 >"$TMP/before"
+not_there() { # NAME MESSAGE CODE-OF-ADD
+    bad "$1: STATUS" 50 "$(conf 1.1.0)" STATUS "" "" ""
+    like "$1: says what to do" "$(answer .msg)" "$2"
+    bad "$1: ADD" "$3" "$(conf 1.1.0)" ADD c1 /run/netns/p1 eth0
+    like "$1: ADD says what to do" "$(answer .msg)" "$2"
+}
+mount -o remount,ro /sys/fs/bpf
+not_there "bpffs is read-only" "mount -o remount,rw /sys/fs/bpf" 5
+umount /sys/fs/bpf
+not_there "no bpffs" "mount -t bpf bpf /sys/fs/bpf" 999
+mount -t bpf bpf /sys/fs/bpf
+walk_same "neither leaves anything" "$TMP/before" p1
+
 # --- uplinks by name ---
 none='.uplinks=["nosuch","neither"]'
 bad "none of the uplinks exists" 50 "$(conf 1.1.0 "$none")" STATUS "" "" ""
@@ -57,6 +72,18 @@ ok "STATUS puts it back when it looks next" wait_for 20 eval 'status && [ "$(lin
 is "nothing wrong" "$(warnings)" ""
 good "STATUS of a network without pods" "$(conf 1.1.0 '.name="other" | .mark="0x1000" | .nativeRanges=["172.16.0.0/12"]')" STATUS "" "" ""
 is "changes nothing" "$("$CTL" status --json | jq -r '.node.networks | join(" ")')" net
+
+# --- the datapath is gone below pods that are connected: 51, else 50 ---
+mv /sys/fs/bpf/podwire/current /sys/fs/bpf/podwire/elsewhere
+ln -s /nowhere /sys/fs/bpf/podwire/current
+bad "a datapath that cannot be opened, with pods: STATUS" 51 "$(conf 1.1.0)" STATUS "" "" ""
+like "says what to do" "$(answer .msg)" "podwirectl unload --force"
+mv /run/podwire/endpoints/c1:eth0.json "$TMP/record"
+bad "without pods: STATUS" 50 "$(conf 1.1.0)" STATUS "" "" ""
+mv "$TMP/record" /run/podwire/endpoints/c1:eth0.json
+rm /sys/fs/bpf/podwire/current
+mv /sys/fs/bpf/podwire/elsewhere /sys/fs/bpf/podwire/current
+good "put right: STATUS" "$(conf 1.1.0)" STATUS "" "" ""
 
 # --- a FORWARD policy of drop ---
 # Certain, whoever made it: nothing in it lets a pod open a flow to the outside.

@@ -3,7 +3,7 @@
 # What a guest is made of, fetched or built once and kept in PODWIRE_CACHE. Sourced; every function
 # prints a folder or file, or returns non-zero with the reason on stderr.
 #
-#   vm_kernel 6.12|newest|FILE   a folder with vmlinuz, version, initrd and modules.img; FILE is a
+#   vm_kernel 6.1|6.12|newest|FILE  a folder with vmlinuz, version, initrd and modules.img; FILE is a
 #                                Debian kernel package, or a vmlinuz with its modules in
 #                                /lib/modules as installed
 #   vm_root                      the guest's root file system (Debian 13, ext4)
@@ -48,13 +48,14 @@ vm_image() { # IMAGE FOLDER: a read-only ext4 of just the size that is needed
 
 vm_kernel() {
     case $1 in
+    6.1) vm_debian_kernel "$1" bookworm ;; # without tcx
     6.12) vm_debian_kernel "$1" trixie ;;
     newest) vm_debian_kernel "$1" trixie-backports ;;
     *.deb)
         [ -f "$1" ] || { debs_say "no such file: $1"; return 1; }
         debs_once "vm/kernel-$(sha256sum <"$1" | cut -c1-12)" vm_make_kernel_deb "$(realpath "$1")" ;;
     *)
-        [ -f "$1" ] || { debs_say "kernel '$1': neither 6.12, newest nor a file"; return 1; }
+        [ -f "$1" ] || { debs_say "kernel '$1': neither 6.1, 6.12, newest nor a file"; return 1; }
         debs_once "vm/kernel-$(sha256sum <"$1" | cut -c1-12)" vm_make_kernel_file "$(realpath "$1")" ;;
     esac
 }
