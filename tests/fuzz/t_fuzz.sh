@@ -12,7 +12,7 @@ for name in conf env prevresult nlmsg state; do
     mkdir "$TMP/$name"
     ok "$name: nothing is found in ${FUZZ_SECONDS:-5} s" "$target" -max_total_time="${FUZZ_SECONDS:-5}" \
         -max_len=4096 -timeout=20 -rss_limit_mb=2048 -artifact_prefix="$TMP/" "$TMP/$name" "$corpus"
-    runs=$("$target" -runs=2000 "$corpus" 2>&1 | sed -n 's/.*DONE.*cov: \([0-9]*\).*/\1/p')
+    runs=$("$target" -runs=0 "$TMP/$name" "$corpus" 2>&1 | sed -n 's/.*DONE.*cov: \([0-9]*\).*/\1/p')
     diag "$name: $runs edges covered"
     ok "$name: the input is looked at" test "${runs:-0}" -gt 50
 done
