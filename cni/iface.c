@@ -66,6 +66,9 @@ static int configure_inside(const struct pw_plan *plan, const char *ifname, uint
     /* Runtimes switch IPv6 off in new namespaces; an address that was given must work. */
     int rc = plan->has6 ? pw_sysctl_ipv6(ifname, "disable_ipv6", '0', err) : 0;
 
+    /* Our addresses say so themselves; this is for the link-local one that the kernel makes. */
+    if (!rc && plan->has6 && plan->l2)
+        rc = pw_sysctl_ipv6(ifname, "accept_dad", '0', err);
     if (!rc)
         rc = pw_nl_open(&nl, NETLINK_ROUTE, err);
     if (rc)

@@ -106,6 +106,17 @@ like "are set" "$(ip -n p1 route)" "10.0.0.0/8 via 169.254.1.1 dev eth0 proto 11
 gone
 
 # Device's properties.
+ip netns add asis # where the kernel's defaults for duplicate detection hold
+kinds=(veth)
+[ $netkit = 0 ] || kinds+=(netkit netkit-l2)
+for d in "${kinds[@]}"; do
+    good "$d: ADD where duplicate detection is on" "$(conf 1.1.0 ".device=\"$d\"")" ADD c1 /run/netns/asis eth0
+    is "$d: no address of the pod waits for it, link-local neither" "$(ip -n asis -6 addr show dev eth0 tentative)" ""
+    [ "$d" = netkit ] || like "$d: which is there" "$(ip -n asis -6 addr show dev eth0 scope link)" "inet6 fe80::"
+    is "$d: other interfaces are as they were" "$(pod asis cat /proc/sys/net/ipv6/conf/default/accept_dad)" 1
+    gone
+done
+ip netns del asis
 ip netns exec p1 sysctl -qw net.ipv6.conf.all.disable_ipv6=1 net.ipv6.conf.default.disable_ipv6=1
 added "IPv6 switched off by the runtime" .
 ok "works all the same" ping -c1 -W2 "$(answer '.ips[1].address' | cut -d/ -f1)"
