@@ -93,8 +93,9 @@ static int open_pinned(const char *path, struct pw_err *err)
     return fd < 0 ? pw_err_errno(err, fd, "open %s", path) : fd;
 }
 
-int pw_attach_info(const char *device, enum pw_hook hook, struct pw_attached *out,
-                   struct pw_err *err)
+/* The pinned link of a device as a descriptor, and what it is attached to. */
+static int open_link(const char *device, enum pw_hook hook, struct pw_attached *at,
+                     struct pw_err *err)
 {
     char path[PW_PIN_PATH];
     int rc = pin_path(path, device, hook, err);
@@ -104,24 +105,25 @@ int pw_attach_info(const char *device, enum pw_hook hook, struct pw_attached *ou
     pw_fd fd = open_pinned(path, err);
     if (fd < 0)
         return fd;
-    return link_info(fd, path, hook, out, err);
+    rc = link_info(fd, path, hook, at, err);
+    return rc ? rc : PW_TAKE_FD(fd);
+}
+
+int pw_attach_info(const char *device, enum pw_hook hook, struct pw_attached *out,
+                   struct pw_err *err)
+{
+    pw_fd fd = open_link(device, hook, out, err);
+    return fd < 0 ? fd : 0;
 }
 
 int pw_attach_update(const char *device, enum pw_hook hook, int prog, struct pw_err *err)
 {
-    char path[PW_PIN_PATH];
     struct pw_attached at = {0};
-    int rc = pin_path(path, device, hook, err);
+    pw_fd fd = open_link(device, hook, &at, err);
 
-    if (rc)
-        return rc;
-    pw_fd fd = open_pinned(path, err);
     if (fd < 0)
         return fd;
-    rc = link_info(fd, path, hook, &at, err);
-    if (rc)
-        return rc;
-    rc = at.ifindex ? bpf_link_update(fd, prog, NULL) : -ENOLINK;
+    int rc = at.ifindex ? bpf_link_update(fd, prog, NULL) : -ENOLINK;
     return rc ? pw_err_errno(err, rc, "replace program %s on %s", hooks[hook].program, device) : 0;
 }
 
