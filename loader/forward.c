@@ -97,18 +97,28 @@ static int on_rule(const struct pw_nft_rule_info *rule, void *arg, struct pw_err
     return 0;
 }
 
-static int list_chains(struct pw_nl *nfnl, struct chains *c, struct pw_err *err)
-{
-    c->n = 0;
-    return pw_nft_chain_list(nfnl, on_chain, c, err);
-}
+typedef void (*chain_fn)(const struct pw_nft_chain *chain, const struct rules *r, void *arg);
 
-static int read_rules(struct pw_nl *nfnl, const struct pw_nft_chain *c, struct rules *r,
+/* Each chain that forwarded packets go through, with its rules. */
+static int each_chain(struct pw_nl *nfnl, const struct pw_uplinks *up, chain_fn visit, void *arg,
                       struct pw_err *err)
 {
-    *r = (struct rules){.up = r->up};
-    int rc = pw_nft_rule_list(nfnl, c->family, c->table, c->name, on_rule, r, err);
-    return rc == -ENOENT ? 0 : rc; /* gone meanwhile */
+    pw_free struct chains *c = malloc(sizeof(*c));
+
+    if (!c)
+        return pw_err_set(err, -ENOMEM, "list chains: out of memory");
+    c->n = 0;
+    int rc = pw_nft_chain_list(nfnl, on_chain, c, err);
+    for (size_t i = 0; !rc && i < c->n; i++) {
+        const struct pw_nft_chain *chain = &c->chain[i];
+        struct rules r = {.up = up};
+        rc = pw_nft_rule_list(nfnl, chain->family, chain->table, chain->name, on_rule, &r, err);
+        if (rc == -ENOENT)
+            rc = 0; /* gone meanwhile */
+        else if (!rc)
+            visit(chain, &r, arg);
+    }
+    return rc;
 }
 
 /* Whether the rules, or those of a chain that they go on to, may accept a pod's flow. */
@@ -156,31 +166,36 @@ static size_t legacy_drops(struct pw_forward_drop *out, size_t max, size_t n)
     return n;
 }
 
+struct drop_list {
+    struct pw_nl *nfnl;
+    struct pw_forward_drop *out;
+    size_t max, n;
+};
+
+static void tell_drop(const struct pw_nft_chain *chain, const struct rules *r, void *arg)
+{
+    struct drop_list *l = arg;
+
+    if (!drops(chain, r))
+        return;
+    if (l->n < l->max) {
+        struct pw_forward_drop *d = &l->out[l->n];
+        *d = (struct pw_forward_drop){.family = chain->family,
+                                      .by_policy = chain->policy == NF_DROP,
+                                      .sure = !may_accept(l->nfnl, chain, r, MAX_DEPTH)};
+        snprintf(d->table, sizeof(d->table), "%s", chain->table);
+        snprintf(d->chain, sizeof(d->chain), "%s", chain->name);
+    }
+    l->n++;
+}
+
 int pw_forward_drops(struct pw_nl *nfnl, const struct pw_uplinks *up, struct pw_forward_drop *out,
                      size_t max, struct pw_err *err)
 {
-    pw_free struct chains *c = malloc(sizeof(*c));
-    struct rules r = {.up = up};
-    size_t n = 0;
+    struct drop_list l = {nfnl, out, max, 0};
+    int rc = each_chain(nfnl, up, tell_drop, &l, err);
 
-    if (!c)
-        return pw_err_set(err, -ENOMEM, "list chains: out of memory");
-    int rc = list_chains(nfnl, c, err);
-    for (size_t i = 0; !rc && i < c->n; i++) {
-        const struct pw_nft_chain *chain = &c->chain[i];
-        rc = read_rules(nfnl, chain, &r, err);
-        if (rc || !drops(chain, &r))
-            continue;
-        if (n < max) {
-            out[n] = (struct pw_forward_drop){.family = chain->family,
-                                              .by_policy = chain->policy == NF_DROP,
-                                              .sure = !may_accept(nfnl, chain, &r, MAX_DEPTH)};
-            snprintf(out[n].table, sizeof(out[n].table), "%s", chain->table);
-            snprintf(out[n].chain, sizeof(out[n].chain), "%s", chain->name);
-        }
-        n++;
-    }
-    return rc ? rc : (int)legacy_drops(out, max, n);
+    return rc ? rc : (int)legacy_drops(out, max, l.n);
 }
 
 static void accept_rule(struct pw_nlbatch *b, const struct pw_nft_chain *c, uint32_t key)
@@ -203,33 +218,51 @@ static void run_legacy(uint8_t family, const char *op, const char *direction)
                                             "comment", "--comment", COMMENT, "-j", "ACCEPT", NULL});
 }
 
+struct change {
+    struct pw_nlbatch *b;
+    size_t n;
+};
+
+static void accept_pods(const struct pw_nft_chain *chain, const struct rules *r, void *arg)
+{
+    struct change *c = arg;
+
+    if (!drops(chain, r))
+        return;
+    if (!r->accepts_to)
+        accept_rule(c->b, chain, NFT_META_OIFNAME);
+    if (!r->accepts_from)
+        accept_rule(c->b, chain, NFT_META_IIFNAME);
+    c->n++;
+}
+
+static void remove_ours(const struct pw_nft_chain *chain, const struct rules *r, void *arg)
+{
+    struct change *c = arg;
+
+    for (size_t i = 0; i < r->n_ours; i++, c->n++)
+        pw_nft_rule_del(c->b, chain->family, chain->table, chain->name, r->ours[i]);
+}
+
+/* What `visit` puts into one batch, which happens whole or not at all. */
+static int change_chains(struct pw_nl *nfnl, chain_fn visit, struct pw_err *err)
+{
+    pw_nlbatch_auto b = PW_NLBATCH_INIT;
+    struct change c = {&b, 0};
+
+    pw_nft_begin(&b);
+    int rc = each_chain(nfnl, NULL, visit, &c, err);
+    pw_nft_end(&b);
+    return rc || !c.n ? rc : pw_nl_commit(nfnl, &b, NULL, NULL, err);
+}
+
 int pw_forward_accept(struct pw_nl *nfnl, struct pw_err *err)
 {
-    pw_free struct chains *c = malloc(sizeof(*c));
-    pw_nlbatch_auto b = PW_NLBATCH_INIT;
-    struct rules r = {0};
-    size_t changes = 0;
+    struct pw_forward_drop legacy[2];
+    int rc = change_chains(nfnl, accept_pods, err);
 
-    if (!c)
-        return pw_err_set(err, -ENOMEM, "list chains: out of memory");
-    int rc = list_chains(nfnl, c, err);
-    pw_nft_begin(&b);
-    for (size_t i = 0; !rc && i < c->n; i++) {
-        rc = read_rules(nfnl, &c->chain[i], &r, err);
-        if (rc || !drops(&c->chain[i], &r))
-            continue;
-        if (!r.accepts_to)
-            accept_rule(&b, &c->chain[i], NFT_META_OIFNAME);
-        if (!r.accepts_from)
-            accept_rule(&b, &c->chain[i], NFT_META_IIFNAME);
-        changes++;
-    }
-    pw_nft_end(&b);
-    if (!rc && changes)
-        rc = pw_nl_commit(nfnl, &b, NULL, NULL, err);
     if (rc)
         return rc;
-    struct pw_forward_drop legacy[2];
     size_t n = legacy_drops(legacy, PW_ARRAY_SIZE(legacy), 0);
     for (size_t i = 0; i < n; i++) {
         run_legacy(legacy[i].family, "-I", "-i");
@@ -241,23 +274,8 @@ int pw_forward_accept(struct pw_nl *nfnl, struct pw_err *err)
 int pw_forward_restore(struct pw_nl *nfnl, struct pw_err *err)
 {
     static const uint8_t families[] = {NFPROTO_IPV4, NFPROTO_IPV6};
-    pw_free struct chains *c = malloc(sizeof(*c));
-    pw_nlbatch_auto b = PW_NLBATCH_INIT;
-    struct rules r = {0};
-    size_t changes = 0;
+    int rc = change_chains(nfnl, remove_ours, err);
 
-    if (!c)
-        return pw_err_set(err, -ENOMEM, "list chains: out of memory");
-    int rc = list_chains(nfnl, c, err);
-    pw_nft_begin(&b);
-    for (size_t i = 0; !rc && i < c->n; i++) {
-        rc = read_rules(nfnl, &c->chain[i], &r, err);
-        for (size_t j = 0; !rc && j < r.n_ours; j++, changes++)
-            pw_nft_rule_del(&b, c->chain[i].family, c->chain[i].table, c->chain[i].name, r.ours[j]);
-    }
-    pw_nft_end(&b);
-    if (!rc && changes)
-        rc = pw_nl_commit(nfnl, &b, NULL, NULL, err);
     for (size_t i = 0; i < PW_ARRAY_SIZE(families); i++) {
         if (!pw_xtables_forward_has(families[i], PW_IF_PREFIX))
             continue;
