@@ -10,6 +10,7 @@
  *   del IF [ADDR...]          check IF KIND ADDR...        sweep
  *   conf                      what the programs have: flags, uplinks, ranges
  *   features                  problems                  limits
+ *   netkit IF                 what the kernel tells of a netkit's host end
  *   time N IF KIND ADDR...    microseconds, medians of N: what an ADD pays
  */
 #include <net/if.h>
@@ -220,6 +221,23 @@ static int make_pair(const char *name, enum pw_device device)
     return pw_nl_commit(&nl, &b, NULL, NULL, &err) ? fail() : 0;
 }
 
+static int show_netkit(const char *ifname)
+{
+    pw_nlsock nl = PW_NL_INIT;
+    struct pw_link l;
+
+    if (pw_nl_open(&nl, NETLINK_ROUTE, &err) || pw_link_get(&nl, 0, ifname, &l, &err))
+        return fail();
+    printf("%s primary %d policy %d peer %d", l.kind, l.netkit.primary, l.netkit.policy,
+           l.netkit.peer_policy);
+    if (l.netkit.has_scrub)
+        printf(" scrub %d peer %d", l.netkit.scrub, l.netkit.peer_scrub);
+    if (l.netkit.has_room)
+        printf(" headroom %u tailroom %u", l.netkit.headroom, l.netkit.tailroom);
+    putchar('\n');
+    return 0;
+}
+
 static int run(char **argv)
 {
     __attribute__((cleanup(pw_dp_closep))) struct pw_dp *dp = NULL;
@@ -234,6 +252,8 @@ static int run(char **argv)
         return show_problems();
     if (strcmp(cmd, "pair") == 0)
         return make_pair(argv[1], kind_of(argv[2]));
+    if (strcmp(cmd, "netkit") == 0)
+        return show_netkit(argv[1]);
     if (strcmp(cmd, "time") == 0)
         return measure(strtoul(argv[1], NULL, 10), argv + 2);
     int rc = open_dp(&dp);

@@ -110,6 +110,18 @@ for from in "${devices[@]}"; do
     rows "$from" "$from-1" "$from-2"
 done
 
+# netkit's properties beyond the programs: shut without them; scrubbed, with room for encapsulation
+# where the kernel has that (the newest one has).
+has() { ctl status --json | jq -r ".features.$1"; }
+[ "${PODWIRE_VM:-}" != newest ] || is "this kernel has scrub, and head- and tailroom" "$(has netkitScrub) $(has netkitRoom)" "true true"
+for d in "${devices[@]}"; do
+    [ "$d" != veth ] || continue
+    want="netkit primary 1 policy 0 peer 2"
+    [ "$(has netkitScrub)" = false ] || want+=" scrub 1 peer 1"
+    [ "$(has netkitRoom)" = false ] || want+=" headroom 64 tailroom 32"
+    is "$d: as the kernel tells it" "$("$BUILD/tests/netns/dptool" netkit "${HOSTIF[$d-1]}")" "$want"
+done
+
 # What podwirectl says of them.
 for from in "${devices[@]}"; do
     for to in "${devices[@]}"; do
