@@ -105,6 +105,18 @@ is "the network's own routes and dns" "$(good x "$(conf 1.1.0 '.ipam.routes=[{"d
 like "are set" "$(ip -n p1 route)" "10.0.0.0/8 via 169.254.1.1 dev eth0 proto 119 onlink mtu 1300"
 gone
 
+# What CNI's conventions have for other plugins is no business of ours, of whatever shape.
+added "capabilities of others" '.capabilities={"aliases":true,"dns":true,"portMappings":true,"bandwidth":true,"cgroupPath":true,"deviceID":true,"infinibandGUID":true}
+    | .runtimeConfig={"aliases":["db","primary-db"],"dns":{"servers":["10.1.0.2"],"searches":null,"options":[]},
+        "portMappings":[{"hostPort":1,"containerPort":1,"protocol":"tcp"}],"bandwidth":{"ingressRate":1},
+        "cgroupPath":"/kubelet.slice/x","deviceID":"0000:1:2.3","infinibandGUID":"c2:11:22:33:44:55:66:77"}'
+is "give the usual addresses, and no dns" "$(answer '[(.ips|length), .dns // {}]|tostring')" "[2,{}]"
+gone
+for odd in '{"net":["db"]}' '"db"' null 7 '[]'; do
+    added "aliases: $odd" ".runtimeConfig.aliases=$odd"
+    gone
+done
+
 # Device's properties.
 ip netns add asis # where the kernel's defaults for duplicate detection hold
 kinds=(veth)
