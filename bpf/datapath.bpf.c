@@ -40,6 +40,23 @@ int pw_from_uplink(struct __sk_buff *skb)
     return pw_act(skb, PW_HOOK_UPLINK, false);
 }
 
+/* A tap in a pod's namespace: what the guest sends arrives at the pod's host end, whose program
+ * decides on it; what arrives at the pod's interface is the guest's. */
+SEC("tcx/ingress")
+int pw_guest_out(struct __sk_buff *skb)
+{
+    /* The tap has not the MAC that guests send to: their next hop is beyond it. */
+    if (skb->pkt_type == PACKET_OTHERHOST)
+        bpf_skb_change_type(skb, PACKET_HOST);
+    return bpf_redirect_peer(skb->ifindex - PW_TAP_IFINDEX, 0);
+}
+
+SEC("tcx/ingress")
+int pw_guest_in(struct __sk_buff *skb)
+{
+    return bpf_redirect(skb->ifindex + PW_TAP_IFINDEX, 0);
+}
+
 SEC("tcx/ingress")
 int pw_explain_from_pod(struct __sk_buff *skb)
 {

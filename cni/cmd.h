@@ -19,4 +19,7 @@ json_t *pw_cmd_version(enum pw_version version);
  * a failure and returns the first. */
 int pw_detach_endpoint(const struct pw_state *st, struct pw_err *err);
 
+/* Whether the pod has what `want` says, with the thread in its namespace. PW_CNI_CHECK when not. */
+int pw_check_pod(const struct pw_state *st, const struct pw_ip_result *want, struct pw_err *err);
+
 #endif

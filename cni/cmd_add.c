@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "cni/iface.h"
+#include "cni/kind.h"
 #include "cni/result.h"
 #include "cni/undo.h"
 #include "loader/base/cleanup.h"
@@ -18,7 +18,7 @@ struct add {
     struct pw_ip_result ips;
     struct pw_plan plan;
     struct pw_state st;
-    struct pw_link host;
+    struct pw_made made;
     bool *skipped; /* of each route of the plan */
     struct pw_undo undo;
 };
@@ -128,6 +128,11 @@ static void fill_state(struct add *a)
     memcpy(st->mac, p->mac, 6);
     memcpy(st->host_mac, pw_host_mac, 6);
     memcpy(st->ips, p->ips, sizeof(st->ips));
+    if (p->kind->pod_tap) {
+        memcpy(st->tap, p->tap.name, sizeof(st->tap));
+        snprintf(st->netns, sizeof(st->netns), "%s", req->env.netns);
+        st->netns_id = a->ns.id;
+    }
 }
 
 static int create(struct add *a, struct pw_err *err)
@@ -139,17 +144,17 @@ static int create(struct add *a, struct pw_err *err)
         return rc;
     pw_undo_push(&a->undo, undo_state, a);
     pw_undo_push(&a->undo, undo_endpoint, a);
-    rc = pw_iface_create(&a->nl, &a->plan, &a->ns, &a->host, err);
+    rc = a->plan.kind->create(&a->nl, &a->plan, &a->ns, &a->made, err);
     if (rc)
         return rc;
-    a->st.host_ifindex = a->host.ifindex;
-    a->st.pod_ifindex = a->host.peer;
+    a->st.host_ifindex = a->made.host.ifindex;
+    a->st.pod_ifindex = a->made.pod_ifindex;
     return 0;
 }
 
 static int attach(struct add *a, struct pw_err *err)
 {
-    struct pw_endpoint ep = {.ifindex = a->host.ifindex,
+    struct pw_endpoint ep = {.ifindex = a->made.host.ifindex,
                              .device = a->plan.choice.device,
                              .mtu = a->plan.mtu,
                              .addrs = a->plan.ips,
@@ -163,15 +168,29 @@ static int attach(struct add *a, struct pw_err *err)
     return pw_dp_ep_add(a->dp, &ep, err);
 }
 
+static int configure_inside(struct add *a, struct pw_err *err)
+{
+    const char *ifname = a->req->env.ifname;
+    int rc = pw_netns_enter(&a->ns, err);
+
+    if (rc)
+        return rc;
+    rc = a->plan.kind->configure(a->dp, &a->plan, ifname, &a->made, a->skipped, err);
+    pw_netns_leave(&a->ns);
+    return rc ? pw_err_wrap(err, "%s in the container", ifname) : 0;
+}
+
 static int configure(struct add *a, struct pw_err *err)
 {
+    int rc = 0;
+
     a->skipped = calloc(a->plan.n_routes + 1, sizeof(*a->skipped));
     if (!a->skipped)
         return pw_err_errno(err, -ENOMEM, "configure");
-    int rc =
-        pw_iface_configure_pod(&a->plan, &a->ns, a->req->env.ifname, a->host.peer, a->skipped, err);
+    if (a->plan.kind->configure)
+        rc = configure_inside(a, err);
     if (!rc)
-        rc = pw_iface_configure_host(&a->nl, &a->plan, a->host.ifindex, err);
+        rc = pw_iface_configure_host(&a->nl, &a->plan, a->made.host.ifindex, err);
     return rc;
 }
 
@@ -179,21 +198,29 @@ static json_t *result_of(const struct add *a)
 {
     const struct pw_req *req = a->req;
     const struct pw_plan *p = &a->plan;
-    struct pw_result_if ifs[2] = {
+    struct pw_result_if ifs[4] = {
         {.name = p->host_if, .mac = p->l2 ? pw_host_mac : NULL, .mtu = p->mtu},
         {.name = req->env.ifname,
          .mac = p->l2 ? p->mac : NULL,
          .mtu = p->mtu,
-         .sandbox = req->env.netns},
+         .sandbox = req->env.netns,
+         .n_ips = p->n_ips},
+        /* As awslabs/tc-redirect-tap tells of a tap: itself, and under its name the guest's end of
+         * it. Readers want one address on that. */
+        {.name = p->tap.name, .mac = pw_host_mac, .mtu = p->mtu, .sandbox = req->env.netns},
+        {.name = p->tap.name,
+         .mac = p->mac,
+         .mtu = p->mtu,
+         .sandbox = req->env.container_id,
+         .n_ips = p->n_ips ? 1 : 0},
     };
     pw_free struct pw_ip_route *routes = calloc(p->n_routes + 1, sizeof(*routes));
     struct pw_result r = {.version = req->conf.version,
                           .ifs = ifs,
-                          .n_ifs = 2,
-                          .ips = p->ips,
-                          .n_ips = p->n_ips,
-                          .gw4 = &pw_gateway4,
-                          .gw6 = &pw_gateway6,
+                          .n_ifs = p->kind->pod_tap ? 4 : 2,
+                          .ips = p->shown,
+                          .gw4 = &p->gw4,
+                          .gw6 = &p->gw6,
                           .routes = routes,
                           .dns = req->conf.dns ? req->conf.dns : a->ips.dns,
                           .prev = req->conf.prev_result};

@@ -4,7 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "cni/iface.h"
+#include "cni/kind.h"
+#include "cni/netns.h"
 #include "cni/result.h"
 #include "loader/base/cleanup.h"
 
@@ -70,9 +71,7 @@ static int missing(const bool *found, const struct pw_addr *of, size_t stride, s
     return 0;
 }
 
-/* With the thread in the container's namespace. */
-static int check_inside(const struct pw_state *st, const struct pw_ip_result *want,
-                        struct pw_err *err)
+int pw_check_pod(const struct pw_state *st, const struct pw_ip_result *want, struct pw_err *err)
 {
     pw_nlsock nl = PW_NL_INIT;
     struct pw_link link;
@@ -176,11 +175,14 @@ int pw_cmd_check(const struct pw_req *req, struct pw_err *err)
         return pw_err_set(err, PW_CNI_CHECK,
                           "container %.64s has no interface %s on network %s on record",
                           req->env.container_id, req->env.ifname, req->conf.name);
-    rc = pw_netns_enter(&ns, err);
-    if (rc)
-        return rc;
-    rc = check_inside(&st, &want, err);
-    pw_netns_leave(&ns);
+    const struct pw_kind *kind = pw_kind_of(st.device);
+    if (kind && kind->check) {
+        rc = pw_netns_enter(&ns, err);
+        if (rc)
+            return rc;
+        rc = kind->check(&st, &want, err);
+        pw_netns_leave(&ns);
+    }
     if (!rc)
         rc = check_host(&st, &want, err);
     return rc ? rc : pw_ipam_check(req, want.ips, want.n_ips, err);

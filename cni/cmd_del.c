@@ -5,7 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "cni/iface.h"
+#include "cni/kind.h"
+#include "cni/netns.h"
 #include "loader/base/cleanup.h"
 #include "loader/expedite.h"
 #include "loader/nl/link.h"
@@ -23,6 +24,22 @@ static int delete_device(const char *host_if, struct pw_err *err)
     return pw_link_delete(host_if, err);
 }
 
+/* What would stay in the pod's namespace, if that is still there. */
+static int remove_inside(const struct pw_state *st, struct pw_err *err)
+{
+    const struct pw_kind *kind = pw_kind_of(st->device);
+    pw_cleanup(pw_netns_close) struct pw_netns ns = PW_NETNS_INIT;
+
+    if (!kind || !kind->remove || pw_netns_open(&ns, st->netns, NULL) || ns.id != st->netns_id)
+        return 0;
+    int rc = pw_netns_enter(&ns, err);
+    if (rc)
+        return rc;
+    rc = kind->remove(st, err);
+    pw_netns_leave(&ns);
+    return rc;
+}
+
 int pw_detach_endpoint(const struct pw_state *st, struct pw_err *err)
 {
     pw_cleanup(pw_dp_closep) struct pw_dp *dp = NULL;
@@ -35,8 +52,10 @@ int pw_detach_endpoint(const struct pw_state *st, struct pw_err *err)
         snprintf(host_if, sizeof(host_if), "%s", st->host_if);
     /* A record from before the device was made, or none, does not know its number. */
     uint32_t ifindex = st->host_ifindex ? st->host_ifindex : if_nametoindex(host_if);
+    rc = remove_inside(st, err);
     /* The device first: with its programs goes the source check. */
-    rc = delete_device(host_if, err);
+    if (!rc)
+        rc = delete_device(host_if, err);
     if (rc)
         return rc;
     int one = pw_dp_open(&dp, NULL, err);

@@ -3,10 +3,12 @@
 
 #include <ctype.h>
 #include <net/if.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "cni/ipam_range.h"
 #include "loader/base/cleanup.h"
+#include "loader/kind.h"
 
 #define ANNOTATIONS "io.kubernetes.cri.pod-annotations"
 #define DEVICE_ANNOTATION "podwire.io/device"
@@ -16,19 +18,20 @@
 
 const char *const pw_version_names[PW_VERSIONS] = {"0.3.0", "0.3.1", "0.4.0", "1.0.0", "1.1.0"};
 
-static const char *const choices[PW_CHOICES] = {"auto", "netkit", "netkit-l2", "veth"};
+static const char auto_name[] = "auto";
 
 const char *pw_choice_name(enum pw_choice c)
 {
-    return choices[c];
+    return c == PW_CHOICE_AUTO ? auto_name : pw_device_name(c);
 }
 
-static int find_choice(const char *name)
+int pw_choice_find(const char *name)
 {
-    for (int i = 0; i < PW_CHOICES; i++)
-        if (strcmp(choices[i], name) == 0)
-            return i;
-    return -1;
+    unsigned device = pw_device_find(name);
+
+    if (strcmp(name, auto_name) == 0)
+        return PW_CHOICE_AUTO;
+    return device ? (int)device : -1;
 }
 
 /* "Must start with an alphanumeric character, optionally followed by any combination of one or
@@ -71,17 +74,17 @@ static int read_version(struct pw_netconf *c, enum pw_cni_command command, struc
 
 static int read_devices(struct pw_netconf *c, struct pw_err *err)
 {
-    const char *device = choices[PW_CHOICE_AUTO];
+    const char *device = auto_name;
     json_t *list, *item;
     size_t i;
     int rc = pw_json_str(c->root, "device", &device, err);
 
     if (rc)
         return rc;
-    int choice = find_choice(device);
+    int choice = pw_choice_find(device);
     if (choice < 0)
-        return pw_err_set(err, PW_CNI_CONF,
-                          "'device' is '%.40s', not one of auto, netkit, netkit-l2, veth", device);
+        return pw_err_set(err, PW_CNI_CONF, "'device' is '%.40s', not one of " PW_CHOICE_NAMES,
+                          device);
     c->device = (enum pw_choice)choice;
     rc = pw_json_list(c->root, "podDevices", &list, err);
     if (rc)
@@ -91,13 +94,69 @@ static int read_devices(struct pw_netconf *c, struct pw_err *err)
         rc = pw_json_item_str(item, "podDevices", &name, err);
         if (rc)
             return rc;
-        choice = find_choice(name);
+        choice = pw_choice_find(name);
         if (choice < 0)
             return pw_err_set(err, PW_CNI_CONF,
-                              "'podDevices' has '%.40s', not one of auto, netkit, netkit-l2, veth",
-                              name);
+                              "'podDevices' has '%.40s', not one of " PW_CHOICE_NAMES, name);
         c->pod_devices |= 1U << choice;
     }
+    return 0;
+}
+
+static int read_tap(struct pw_netconf *c, struct pw_err *err)
+{
+    const char *name = "";
+    json_t *tap;
+    int rc = pw_json_map(c->root, "tap", &tap, err);
+
+    if (!rc)
+        rc = pw_json_u32(tap, "queues", PW_TAP_MAX_QUEUES, &c->tap.queues, err);
+    if (!rc)
+        rc = pw_json_u32(tap, "owner", UINT32_MAX - 1, &c->tap.owner, err);
+    if (!rc)
+        rc = pw_json_u32(tap, "group", UINT32_MAX - 1, &c->tap.group, err);
+    if (!rc)
+        rc = pw_json_str(tap, "name", &name, err);
+    if (rc)
+        return rc;
+    c->tap.has_owner = pw_json_get(tap, "owner");
+    c->tap.has_group = pw_json_get(tap, "group");
+    if (*name && !pw_env_valid_ifname(name))
+        return pw_err_set(err, PW_CNI_CONF, "'tap.name': '%.40s' is no interface name", name);
+    memcpy(c->tap.name, name, strlen(name));
+    return 0;
+}
+
+/* A user or group of CNI_ARGS. */
+static int read_id_arg(const struct pw_env *env, const char *key, uint32_t *id, bool *has,
+                       struct pw_err *err)
+{
+    char buf[PW_ENV_ARG_LEN], *end;
+
+    if (!pw_env_arg(env, key, buf))
+        return 0;
+    errno = 0;
+    unsigned long v = strtoul(buf, &end, 10);
+    if (!isdigit((unsigned char)buf[0]) || *end || errno || v >= UINT32_MAX)
+        return pw_err_set(err, PW_CNI_ENV, "CNI_ARGS: %s is no number of a user or group", key);
+    *id = (uint32_t)v;
+    *has = true;
+    return 0;
+}
+
+/* What a VMM's runtime tells of the tap that it wants, in the words of awslabs/tc-redirect-tap. */
+static int read_tap_args(struct pw_netconf *c, const struct pw_env *env, struct pw_err *err)
+{
+    char buf[PW_ENV_ARG_LEN];
+    int rc = read_id_arg(env, "TC_REDIRECT_TAP_UID", &c->tap.owner, &c->tap.has_owner, err);
+
+    if (!rc)
+        rc = read_id_arg(env, "TC_REDIRECT_TAP_GID", &c->tap.group, &c->tap.has_group, err);
+    if (rc || !pw_env_arg(env, "TC_REDIRECT_TAP_NAME", buf))
+        return rc;
+    if (!pw_env_valid_ifname(buf))
+        return pw_err_set(err, PW_CNI_ENV, "CNI_ARGS: TC_REDIRECT_TAP_NAME is no interface name");
+    snprintf(c->tap.name, sizeof(c->tap.name), "%.15s", buf);
     return 0;
 }
 
@@ -355,6 +414,8 @@ static int read_requests(struct pw_netconf *c, const struct pw_env *env, struct 
         rc = read_mac(c, runtime, args_cni, env, add ? err : NULL);
     if (!rc || !add)
         rc = read_pod_device(c, runtime, args_cni, add ? err : NULL);
+    if (!rc || !add)
+        rc = read_tap_args(c, env, add ? err : NULL);
     return add ? rc : 0;
 }
 
@@ -395,6 +456,8 @@ static int read_root(struct pw_netconf *c, const struct pw_env *env, struct pw_e
     pw_node_conf_default(&c->node);
     memcpy(c->node.network, c->name, strlen(c->name) + 1);
     rc = read_devices(c, err);
+    if (!rc)
+        rc = read_tap(c, err);
     if (!rc)
         rc = read_uplinks(c, err);
     if (!rc)

@@ -7,16 +7,21 @@
 #include "cni/json.h"
 #include "loader/base/addr.h"
 #include "loader/datapath.h"
+#include "loader/tap.h"
 
 /* Which device a pod gets; `auto` is netkit where the kernel has it, else veth. */
 enum pw_choice {
-    PW_CHOICE_AUTO,
-    PW_CHOICE_NETKIT,
-    PW_CHOICE_NETKIT_L2,
-    PW_CHOICE_VETH,
-    PW_CHOICES,
+    PW_CHOICE_AUTO = 0,
+    PW_CHOICE_NETKIT = PW_DEV_NETKIT,
+    PW_CHOICE_NETKIT_L2 = PW_DEV_NETKIT_L2,
+    PW_CHOICE_VETH = PW_DEV_VETH,
+    PW_CHOICE_TAP = PW_DEV_TAP,
+    PW_CHOICE_POD_TAP = PW_DEV_POD_TAP,
 };
 const char *pw_choice_name(enum pw_choice c);
+/* -1 when there is none of that name; for messages: all their names. */
+int pw_choice_find(const char *name);
+#define PW_CHOICE_NAMES "auto, netkit, netkit-l2, veth, tap, pod-tap"
 
 /* Versions that are answered, the oldest first. */
 enum pw_version {
@@ -40,6 +45,7 @@ struct pw_netconf {
     enum pw_choice device; /* the operator's */
     unsigned pod_devices;  /* bit set of enum pw_choice that a pod may ask for */
     uint32_t mtu;          /* 0: from the uplink */
+    struct pw_tap tap;     /* of kinds that have one; name "": by the interface's */
     struct pw_node_conf node;
 
     json_t *ipam; /* object */

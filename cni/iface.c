@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "cni/kind.h"
 #include "cni/sysctl.h"
 
 struct made {
@@ -25,9 +26,9 @@ static int verify(const struct pw_plan *plan, const struct made *m, struct pw_er
 
     if (!m->found)
         return pw_err_set(err, -ENODEV, "device %s is gone", plan->host_if);
-    if (strcmp(l->kind, plan->kind->name) != 0)
+    if (strcmp(l->kind, plan->kind->link->name) != 0)
         return pw_err_set(err, -EPROTO, "device %s came out as %s", plan->host_if, l->kind);
-    if (plan->kind == &pw_link_netkit &&
+    if (plan->kind->link == &pw_link_netkit &&
         (l->netkit.mode != plan->pair.netkit.mode ||
          l->netkit.peer_policy != plan->pair.netkit.peer_policy || !l->netkit.primary))
         return pw_err_set(err, -EPROTO, "netkit %s came out in another mode or policy",
@@ -36,14 +37,14 @@ static int verify(const struct pw_plan *plan, const struct made *m, struct pw_er
 }
 
 int pw_iface_create(struct pw_nl *nl, const struct pw_plan *plan, const struct pw_netns *ns,
-                    struct pw_link *host, struct pw_err *err)
+                    struct pw_made *out, struct pw_err *err)
 {
     pw_nlbatch_auto b = PW_NLBATCH_INIT;
     struct pw_pair pair = plan->pair;
     struct made m = {.found = false};
 
     pair.pod.netns = ns->fd;
-    pw_link_add_pair(&b, plan->kind, &pair);
+    pw_link_add_pair(&b, plan->kind->link, &pair);
     pw_link_ask(&b, plan->host_if);
     int rc = pw_nl_commit(nl, &b, take, &m, err);
     if (rc == -EEXIST)
@@ -53,19 +54,20 @@ int pw_iface_create(struct pw_nl *nl, const struct pw_plan *plan, const struct p
     if (!rc)
         rc = verify(plan, &m, err);
     if (!rc)
-        *host = m.link;
+        *out = (struct pw_made){.host = m.link, .pod_ifindex = m.link.peer};
     return rc;
 }
 
-/* In the pod's namespace, with a socket of that namespace. */
-static int configure_inside(const struct pw_plan *plan, const char *ifname, uint32_t ifindex,
-                            bool *skipped, struct pw_err *err)
+int pw_iface_configure_pod(struct pw_dp *dp, const struct pw_plan *plan, const char *ifname,
+                           const struct pw_made *made, bool *skipped, struct pw_err *err)
 {
+    uint32_t ifindex = made->pod_ifindex;
     pw_nlsock nl = PW_NL_INIT;
     pw_nlbatch_auto b = PW_NLBATCH_INIT;
     /* Runtimes switch IPv6 off in new namespaces; an address that was given must work. */
     int rc = plan->has6 ? pw_sysctl_ipv6(ifname, "disable_ipv6", '0', err) : 0;
 
+    (void)dp;
     /* Our addresses say so themselves; this is for the link-local one that the kernel makes. */
     if (!rc && plan->has6 && plan->l2)
         rc = pw_sysctl_ipv6(ifname, "accept_dad", '0', err);
@@ -93,18 +95,6 @@ static int configure_inside(const struct pw_plan *plan, const char *ifname, uint
             pw_nlbatch_ignore_tell(&b, EEXIST, &skipped[i]);
     }
     return pw_nl_commit(&nl, &b, NULL, NULL, err);
-}
-
-int pw_iface_configure_pod(const struct pw_plan *plan, const struct pw_netns *ns,
-                           const char *ifname, uint32_t ifindex, bool *skipped, struct pw_err *err)
-{
-    int rc = pw_netns_enter(ns, err);
-
-    if (rc)
-        return rc;
-    rc = configure_inside(plan, ifname, ifindex, skipped, err);
-    pw_netns_leave(ns);
-    return rc ? pw_err_wrap(err, "%s in the container", ifname) : 0;
 }
 
 int pw_iface_configure_host(struct pw_nl *nl, const struct pw_plan *plan, uint32_t ifindex,

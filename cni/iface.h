@@ -6,15 +6,22 @@
 #include "cni/netns.h"
 #include "cni/plan.h"
 
-/* Make the pair; both ends stay down (the pod's without carrier). `host` is the host end, read
- * back. PW_CNI_EXISTS where a name is taken. */
-int pw_iface_create(struct pw_nl *nl, const struct pw_plan *plan, const struct pw_netns *ns,
-                    struct pw_link *host, struct pw_err *err);
+/* What was made, as the kernel tells it. */
+struct pw_made {
+    struct pw_link host;
+    uint32_t pod_ifindex; /* 0: nothing in the pod's namespace */
+};
 
-/* Addresses, neighbours and routes in the pod. `skipped[i]` is set for routes of the plan that
- * another interface of the pod has already; it has plan->n_routes elements. */
-int pw_iface_configure_pod(const struct pw_plan *plan, const struct pw_netns *ns,
-                           const char *ifname, uint32_t ifindex, bool *skipped, struct pw_err *err);
+/* Make the pair; both ends stay down (the pod's without carrier). PW_CNI_EXISTS where a name is
+ * taken. */
+int pw_iface_create(struct pw_nl *nl, const struct pw_plan *plan, const struct pw_netns *ns,
+                    struct pw_made *made, struct pw_err *err);
+
+/* Addresses, neighbours and routes in the pod, with the thread inside. `skipped[i]` is set for
+ * routes of the plan that another interface of the pod has already; it has plan->n_routes elements.
+ */
+int pw_iface_configure_pod(struct pw_dp *dp, const struct pw_plan *plan, const char *ifname,
+                           const struct pw_made *made, bool *skipped, struct pw_err *err);
 
 /* Routes and neighbours on the node, and the host end up: from then on packets pass. */
 int pw_iface_configure_host(struct pw_nl *nl, const struct pw_plan *plan, uint32_t ifindex,

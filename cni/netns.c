@@ -32,6 +32,7 @@ int pw_netns_open(struct pw_netns *ns, const char *path, struct pw_err *err)
     if (own.st_ino == theirs.st_ino && own.st_dev == theirs.st_dev)
         return pw_err_set(err, PW_CNI_NETNS, "%.300s is the node's own network namespace", path);
     ns->fd = PW_TAKE_FD(fd);
+    ns->id = theirs.st_ino;
     ns->host = PW_TAKE_FD(host);
     return 0;
 }

@@ -3,13 +3,16 @@
 #ifndef PW_CNI_NETNS_H
 #define PW_CNI_NETNS_H
 
+#include <stdint.h>
+
 #include "cni/cnierr.h"
 
 struct pw_netns {
-    int fd;   /* the container's */
-    int host; /* ours, to come back */
+    int fd;      /* the container's */
+    int host;    /* ours, to come back */
+    uint64_t id; /* tells it from others as long as it lives */
 };
-#define PW_NETNS_INIT {-1, -1}
+#define PW_NETNS_INIT {-1, -1, 0}
 
 /* Open what CNI_NETNS names: /run/netns/X, /proc/PID/ns/net, /proc/PID/fd/N. PW_CNI_CONTAINER when
  * it does not exist; PW_CNI_NETNS when it is no network namespace, or our own. */

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "cni/kind.h"
 #include "loader/base/kcompat.h"
 
 #define MTU_DEFAULT 1500
@@ -61,7 +62,9 @@ static int by_choice(enum pw_choice c, const struct pw_netconf *conf,
         }
         return 0;
     case PW_CHOICE_VETH:
-        out->device = PW_DEV_VETH;
+    case PW_CHOICE_TAP:
+    case PW_CHOICE_POD_TAP:
+        out->device = (enum pw_device)c;
         break;
     default:
         if (!features->netkit)
@@ -86,18 +89,16 @@ int pw_plan_device(const struct pw_netconf *conf, const struct pw_features *feat
 {
     if (!conf->pod_device)
         return by_choice(conf->device, conf, features, "configuration", out, err);
-    for (int c = 0; c < PW_CHOICES; c++) {
-        if (strcmp(conf->pod_device, pw_choice_name((enum pw_choice)c)) != 0)
-            continue;
-        if (!(conf->pod_devices >> c & 1))
-            return pw_err_set(err, PW_CNI_CONF,
-                              "%s asks for device %s, which 'podDevices' of network %s does not "
-                              "let pods choose",
-                              conf->pod_device_from, conf->pod_device, conf->name);
-        return by_choice((enum pw_choice)c, conf, features, conf->pod_device_from, out, err);
-    }
-    return pw_err_set(err, PW_CNI_CONF, "%s is '%.40s', not one of auto, netkit, netkit-l2, veth",
-                      conf->pod_device_from, conf->pod_device);
+    int c = pw_choice_find(conf->pod_device);
+    if (c < 0)
+        return pw_err_set(err, PW_CNI_CONF, "%s is '%.40s', not one of " PW_CHOICE_NAMES,
+                          conf->pod_device_from, conf->pod_device);
+    if (!(conf->pod_devices >> c & 1))
+        return pw_err_set(err, PW_CNI_CONF,
+                          "%s asks for device %s, which 'podDevices' of network %s does not "
+                          "let pods choose",
+                          conf->pod_device_from, conf->pod_device, conf->name);
+    return by_choice((enum pw_choice)c, conf, features, conf->pod_device_from, out, err);
 }
 
 /* ---- routes ---- */
@@ -109,9 +110,9 @@ static struct pw_plan_route *add_route(struct pw_plan *p)
     return r;
 }
 
-static struct pw_addr gateway(const struct pw_addr *a)
+static struct pw_addr gateway(const struct pw_plan *p, const struct pw_addr *a)
 {
-    return a->family == 4 ? pw_gateway4 : pw_gateway6;
+    return a->family == 4 ? p->gw4 : p->gw6;
 }
 
 /* The gateway itself is reached directly; IPv6's is link-local and needs no route. */
@@ -137,7 +138,7 @@ static void subnet_route(struct pw_plan *p, const struct pw_addr *ip)
             return;
     struct pw_plan_route *r = add_route(p);
     r->route.dst = net;
-    r->route.gw = gateway(ip);
+    r->route.gw = gateway(p, ip);
     r->route.onlink = ip->family == 4;
     r->may_exist = true;
 }
@@ -158,7 +159,7 @@ static void ipam_route(struct pw_plan *p, const struct pw_ip_route *from)
         r->route.scope = RT_SCOPE_LINK;
     } else {
         /* Whatever gateway IPAM knows: behind a pair there is only the node. */
-        r->route.gw = gateway(&from->dst);
+        r->route.gw = gateway(p, &from->dst);
         r->route.onlink = from->dst.family == 4;
     }
     r->may_exist = from->dst.prefix == 0;
@@ -169,16 +170,64 @@ static int plan_routes(struct pw_plan *p, const struct pw_ip_result *ips, struct
     p->routes = calloc(1 + ips->n_ips + ips->n_routes, sizeof(*p->routes));
     if (!p->routes)
         return pw_err_errno(err, -ENOMEM, "plan routes");
-    if (p->has4)
+    /* A guest has its subnet on its own device. */
+    if (p->has4 && !p->kind->guest)
         gateway_route(p);
-    for (size_t i = 0; i < ips->n_ips; i++)
+    for (size_t i = 0; i < ips->n_ips && !p->kind->guest; i++)
         subnet_route(p, &ips->ips[i]);
     for (size_t i = 0; i < ips->n_routes; i++)
         ipam_route(p, &ips->routes[i]);
     return 0;
 }
 
+/*
+ * What configures a guest (a kernel's command line, an image's scripts) wants a gateway inside the
+ * subnet. Any address but its own will do: all of them are answered with the node's MAC.
+ */
+static struct pw_addr guest_gateway(const struct pw_addr *ip)
+{
+    struct pw_addr gw = pw_addr_network(*ip);
+
+    if (ip->prefix > 30)
+        return pw_gateway4;
+    gw.prefix = 32;
+    gw.b[3] |= 1;
+    if (pw_addr_same(&gw, ip))
+        gw.b[3] ^= 3;
+    return gw;
+}
+
+static void plan_addresses(struct pw_plan *p, const struct pw_ip_result *ips)
+{
+    p->gw4 = pw_gateway4;
+    p->gw6 = pw_gateway6;
+    for (size_t i = 0; i < ips->n_ips; i++) {
+        p->ips[i] = ips->ips[i];
+        p->ips[i].prefix = p->ips[i].family == 4 ? 32 : 128;
+        p->shown[i] = p->kind->guest ? ips->ips[i] : p->ips[i];
+        if (p->kind->guest && !p->has4 && p->ips[i].family == 4)
+            p->gw4 = guest_gateway(&ips->ips[i]);
+        p->has4 |= p->ips[i].family == 4;
+        p->has6 |= p->ips[i].family == 6;
+    }
+    p->n_ips = ips->n_ips;
+}
+
 /* ---- device's attributes ---- */
+
+/* In the node's namespace the tap is the host end. In the pod's it has the number of the pod's
+ * interface, and so KubeVirt's name: tap0 beside eth0, tap37a8eec1ce1 beside pod37a8eec1ce1. */
+static void plan_tap(struct pw_plan *p, const struct pw_req *req)
+{
+    const char *ifname = req->env.ifname;
+
+    p->tap = req->conf.tap;
+    if (p->choice.device == PW_DEV_TAP)
+        memcpy(p->tap.name, p->host_if, sizeof(p->tap.name));
+    else if (!p->tap.name[0])
+        snprintf(p->tap.name, sizeof(p->tap.name), "tap%.12s",
+                 strlen(ifname) > 3 ? ifname + 3 : ifname);
+}
 
 static uint32_t clamp(uint32_t v)
 {
@@ -209,11 +258,8 @@ static void plan_pair(struct pw_plan *p, const struct pw_req *req,
         memcpy(pair->pod.mac, p->mac, 6);
         pair->host.has_mac = pair->pod.has_mac = true;
     }
-    if (p->choice.device == PW_DEV_VETH) {
-        p->kind = &pw_link_veth;
+    if (p->kind->link != &pw_link_netkit)
         return;
-    }
-    p->kind = &pw_link_netkit;
     pair->netkit.mode = p->choice.device == PW_DEV_NETKIT ? PW_NETKIT_MODE_L3 : PW_NETKIT_MODE_L2;
     pair->netkit.policy = PW_NETKIT_PASS;
     /* For good: with a program attached its verdict counts, without one nothing gets out. */
@@ -246,16 +292,11 @@ int pw_plan_make(const struct pw_req *req, const struct pw_plan_device *choice,
 {
     struct pw_plan *p = out;
 
-    *p = (struct pw_plan){.choice = *choice, .l2 = choice->device != PW_DEV_NETKIT};
+    *p = (struct pw_plan){.choice = *choice, .kind = pw_kind_of(choice->device)};
+    p->l2 = p->kind->l2;
     pw_plan_host_if(req->env.container_id, req->env.ifname, p->host_if);
     p->mtu = req->conf.mtu ? req->conf.mtu : limits->mtu ? limits->mtu : MTU_DEFAULT;
-    for (size_t i = 0; i < ips->n_ips; i++) {
-        p->ips[i] = ips->ips[i];
-        p->ips[i].prefix = p->ips[i].family == 4 ? 32 : 128;
-        p->has4 |= p->ips[i].family == 4;
-        p->has6 |= p->ips[i].family == 6;
-    }
-    p->n_ips = ips->n_ips;
+    plan_addresses(p, ips);
     if (p->has6 && p->mtu < MTU_MIN6)
         return pw_err_set(err, PW_CNI_CONF, "MTU %u is too small for IPv6 (1280)", p->mtu);
     if (p->l2) {
@@ -272,6 +313,7 @@ int pw_plan_make(const struct pw_req *req, const struct pw_plan_device *choice,
         return rc;
     }
     plan_pair(p, req, features, limits);
+    plan_tap(p, req);
     return 0;
 }
 

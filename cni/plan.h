@@ -27,6 +27,8 @@ struct pw_plan_device {
 int pw_plan_device(const struct pw_netconf *conf, const struct pw_features *features,
                    struct pw_plan_device *out, struct pw_err *err);
 
+struct pw_kind;
+
 struct pw_plan_route {
     struct pw_route route;        /* oif is filled in later */
     const struct pw_ip_route *of; /* what the configuration says; NULL for our own */
@@ -42,12 +44,15 @@ struct pw_plan {
     bool l2;
     uint8_t mac[6];
     bool has4, has6;
-    struct pw_addr ips[PW_MAX_IPS]; /* with full prefix, as set on the device */
+    struct pw_addr ips[PW_MAX_IPS];   /* with full prefix, as set on the device */
+    struct pw_addr shown[PW_MAX_IPS]; /* as the result has them */
     size_t n_ips;
+    struct pw_addr gw4, gw6;      /* the result's gateways */
     struct pw_plan_route *routes; /* in the pod */
     size_t n_routes;
+    const struct pw_kind *kind;
     struct pw_pair pair; /* names point into the plan and the request; pod.netns is not set */
-    const struct pw_link_kind *kind;
+    struct pw_tap tap;   /* kinds with a tap; its index is not set */
 };
 #define PW_PLAN_INIT {.routes = NULL}
 

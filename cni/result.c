@@ -248,12 +248,13 @@ json_t *pw_result_make(const struct pw_result *r)
 
     put(o, "cniVersion", json_string(pw_version_names[r->version]), &failed);
     json_t *ifs = list_of(o, "interfaces", &failed);
-    for (size_t i = 0; i < r->n_ifs; i++)
-        failed |= json_array_append_new(ifs, interface(r, &r->ifs[i], &failed)) != 0;
     json_t *ips = list_of(o, "ips", &failed);
-    for (size_t i = 0; i < r->n_ips; i++)
-        failed |= json_array_append_new(
-                      ips, address(r, &r->ips[i], json_array_size(ifs) - 1, &failed)) != 0;
+    for (size_t i = 0; i < r->n_ifs; i++) {
+        size_t index = json_array_size(ifs);
+        failed |= json_array_append_new(ifs, interface(r, &r->ifs[i], &failed)) != 0;
+        for (size_t k = 0; k < r->ifs[i].n_ips; k++)
+            failed |= json_array_append_new(ips, address(r, &r->ips[k], index, &failed)) != 0;
+    }
     if (r->n_routes) {
         json_t *routes = list_of(o, "routes", &failed);
         for (size_t i = 0; i < r->n_routes; i++)

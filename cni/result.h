@@ -20,15 +20,15 @@ struct pw_result_if {
     uint32_t mtu;
     const char *sandbox;     /* NULL: on the host */
     const char *socket_path; /* NULL: none */
+    size_t n_ips;            /* how many of the addresses it has, the first ones */
 };
 
-/* What ADD made. Addresses and routes belong to the last interface. */
+/* What ADD made. */
 struct pw_result {
     enum pw_version version;
     const struct pw_result_if *ifs;
     size_t n_ifs;
     const struct pw_addr *ips;
-    size_t n_ips;
     const struct pw_addr *gw4, *gw6; /* gateway of each family */
     const struct pw_ip_route *routes;
     size_t n_routes;

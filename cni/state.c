@@ -7,20 +7,11 @@
 #include <sys/stat.h>
 
 #include "loader/base/cleanup.h"
+#include "loader/kind.h"
 
 #define DIR_PATH PW_RUN_DIR "/endpoints"
 #define RECORD_MAX 65536
 #define STATE_VERSION 1
-
-static const char *const devices[] = {[PW_DEV_NETKIT] = "netkit",
-                                      [PW_DEV_NETKIT_L2] = "netkit-l2",
-                                      [PW_DEV_VETH] = "veth",
-                                      [PW_DEV_TAP] = "tap"};
-
-const char *pw_state_device_name(enum pw_device d)
-{
-    return (size_t)d < PW_ARRAY_SIZE(devices) && devices[d] ? devices[d] : "unknown";
-}
 
 static void path_of(const char *id, const char *ifname, const char *suffix, char path[320])
 {
@@ -64,7 +55,7 @@ static json_t *record(const struct pw_state *st, const struct pw_req *req)
     put(o, "hostIf", json_string(st->host_if));
     put(o, "hostIfindex", json_integer(st->host_ifindex));
     put(o, "podIfindex", json_integer(st->pod_ifindex));
-    put(o, "device", json_string(pw_state_device_name(st->device)));
+    put(o, "device", json_string(pw_device_name(st->device)));
     put(o, "asked", json_string(st->asked));
     put(o, "why", pw_json_text(st->why));
     put(o, "mtu", json_integer(st->mtu));
@@ -75,6 +66,10 @@ static json_t *record(const struct pw_state *st, const struct pw_req *req)
     for (size_t i = 0; i < st->n_ips; i++)
         json_array_append_new(ips, json_string(pw_addr_text(&st->ips[i], false, text)));
     put(o, "addresses", ips);
+    if (st->tap[0]) {
+        put(o, "tap", json_string(st->tap));
+        put(o, "netnsId", json_integer((json_int_t)st->netns_id));
+    }
     put(o, "ipam", json_string(req->conf.ipam_type));
     put_pod(o, &req->env);
     return o;
@@ -155,9 +150,10 @@ int pw_state_parse(const char *text, size_t len, struct pw_state *out, struct pw
     st.pod_ifindex = get_u32(o, "podIfindex");
     st.mtu = get_u32(o, "mtu");
     copy_str(o, "device", buf, sizeof(buf));
-    for (size_t d = 0; d < PW_ARRAY_SIZE(devices); d++)
-        if (devices[d] && strcmp(devices[d], buf) == 0)
-            st.device = (enum pw_device)d;
+    st.device = (enum pw_device)pw_device_find(buf);
+    copy_str(o, "tap", st.tap, sizeof(st.tap));
+    copy_str(o, "netns", st.netns, sizeof(st.netns));
+    st.netns_id = (uint64_t)json_integer_value(json_object_get(o, "netnsId"));
     copy_str(o, "mac", buf, sizeof(buf));
     st.has_mac = pw_mac_parse(buf, st.mac, NULL) == 0;
     copy_str(o, "hostMac", buf, sizeof(buf));

@@ -5,7 +5,8 @@
  * DEL, CHECK, GC and `podwirectl endpoints` read it; DEL does without it where it has to.
  *
  * Keys: version, complete, network, containerId, ifname, netns, hostIf, hostIfindex, podIfindex,
- * device, asked, why, mtu, mac, hostMac, addresses, pod {namespace, name}, ipam, aliases.
+ * device, asked, why, mtu, mac, hostMac, addresses, pod {namespace, name}, ipam; of kinds with a
+ * tap in the pod's namespace: tap, netnsId.
  */
 #ifndef PW_CNI_STATE_H
 #define PW_CNI_STATE_H
@@ -20,6 +21,9 @@ struct pw_state {
     bool complete;
     char network[64], container_id[204], ifname[16], host_if[16];
     uint32_t host_ifindex, pod_ifindex, mtu;
+    char tap[16];      /* in the pod's namespace; "" where there is none */
+    char netns[256];   /* path, of kinds with such a tap, and */
+    uint64_t netns_id; /* what it named: struct pw_netns */
     enum pw_device device;
     char asked[16]; /* device as configured or asked for by the pod */
     char why[192];  /* why it became this one */
@@ -28,8 +32,6 @@ struct pw_state {
     struct pw_addr ips[PW_MAX_IPS]; /* with full prefix */
     size_t n_ips;
 };
-
-const char *pw_state_device_name(enum pw_device d);
 
 /* Write or replace, atomically. `netns` and CNI_ARGS' pod names are taken from `req`. */
 int pw_state_write(const struct pw_state *st, const struct pw_req *req, struct pw_err *err);

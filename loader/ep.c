@@ -22,6 +22,7 @@ static size_t hooks_of(enum pw_device device, enum pw_hook out[2])
         return 2;
     case PW_DEV_VETH:
     case PW_DEV_TAP:
+    case PW_DEV_POD_TAP:
         out[0] = PW_HOOK_FROM_POD;
         return 1;
     }
@@ -29,7 +30,7 @@ static size_t hooks_of(enum pw_device device, enum pw_hook out[2])
 }
 
 static const enum pw_hook pod_hooks[] = {PW_HOOK_NETKIT_GUARD, PW_HOOK_NETKIT_FROM_POD,
-                                         PW_HOOK_FROM_POD};
+                                         PW_HOOK_FROM_POD, PW_HOOK_GUEST_IN, PW_HOOK_GUEST_OUT};
 
 static enum pw_map ip_map(const struct pw_addr *a)
 {
@@ -371,6 +372,53 @@ int pw_dp_ep_check(struct pw_dp *dp, const struct pw_endpoint *ep, struct pw_err
         if (rc || !pw_attached_to(&at, hooks[i], ep->ifindex))
             return pw_err_set(err, -ESTALE, "program %s is not attached to %s",
                               pw_hook_program(hooks[i]), ep->ifname);
+    }
+    return 0;
+}
+
+/* The hooks of a tap in a pod's namespace, and the device of each. */
+static const struct guest_hook {
+    enum pw_hook hook;
+    uint32_t offset; /* from the pod's interface */
+} guest_hooks[] = {{PW_HOOK_GUEST_IN, 0}, {PW_HOOK_GUEST_OUT, PW_TAP_IFINDEX}};
+
+static int join(struct pw_dp *dp, const char *name, uint32_t ifindex, struct pw_err *err)
+{
+    for (size_t i = 0; i < PW_ARRAY_SIZE(guest_hooks); i++) {
+        const struct guest_hook *h = &guest_hooks[i];
+        pw_fd prog = pw_dp_prog(dp, pw_hook_program(h->hook), err);
+        if (prog < 0)
+            return prog;
+        pw_expedited;
+        int rc = pw_attach(name, ifindex + h->offset, h->hook, prog, err);
+        if (rc)
+            return rc;
+    }
+    return 0;
+}
+
+int pw_dp_tap_join(struct pw_dp *dp, const char *name, uint32_t ifindex, struct pw_err *err)
+{
+    pw_fd lock = pw_lock(PW_LOCK_SHARED, err);
+    if (lock < 0)
+        return lock;
+    int rc = pw_dp_refresh(dp, err);
+    if (!rc)
+        rc = join(dp, name, ifindex, err);
+    return rc ? pw_err_wrap(err, "join the tap to the interface of %s", name) : 0;
+}
+
+int pw_dp_tap_check(const char *name, uint32_t ifindex, struct pw_err *err)
+{
+    for (size_t i = 0; i < PW_ARRAY_SIZE(guest_hooks); i++) {
+        const struct guest_hook *h = &guest_hooks[i];
+        struct pw_attached at;
+        int rc = pw_attach_info(name, h->hook, &at, err);
+        if (rc && rc != -ENOENT)
+            return rc;
+        if (rc || !pw_attached_to(&at, h->hook, ifindex + h->offset))
+            return pw_err_set(err, -ESTALE, "program %s of %s is not attached",
+                              pw_hook_program(h->hook), name);
     }
     return 0;
 }

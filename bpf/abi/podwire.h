@@ -26,8 +26,16 @@ enum pw_device {
     PW_DEV_NETKIT = 1, /* layer 3: no MAC, no ARP */
     PW_DEV_NETKIT_L2 = 2,
     PW_DEV_VETH = 3,
-    PW_DEV_TAP = 4,
+    PW_DEV_TAP = 4,     /* of a virtual machine, in the node's namespace */
+    PW_DEV_POD_TAP = 5, /* a veth pair whose other end is joined to a tap beside it */
 };
+
+/*
+ * A tap in a pod's namespace is joined to the pod's interface: the one's ifindex is the other's and
+ * this (the kernel itself counts up from 1), so that programs need no map to get from one to the
+ * other, whatever namespace they run in.
+ */
+#define PW_TAP_IFINDEX 0x40000000U
 
 enum pw_ep_flags {
     PW_EP_L2 = 1 << 0, /* frames carry real MACs; ARP and ND are answered */

@@ -49,7 +49,7 @@ static void list(const struct ctl *ctl, const struct ctl_eps *eps)
         const struct ctl_ep *e = &eps->ep[i];
         ctl_pod_name(e, pod);
         ctl_table_add(&t, "%s\t%s\t%s%s\t%llu\t%llu\t%llu\t%llu\t%llu\t%s", pod[0] ? pod : "-",
-                      e->ifname[0] ? e->ifname : "(gone)", ctl_device_kind(e->ep.device),
+                      e->ifname[0] ? e->ifname : "(gone)", pw_device_name(e->ep.device),
                       e->up || !e->ifname[0] ? "" : ", down",
                       (unsigned long long)e->counters.from_pod.packets,
                       (unsigned long long)e->counters.to_pod.packets,
@@ -78,7 +78,7 @@ static void details(const struct ctl *ctl, const struct ctl_ep *e)
     printf("%s%s%s  %s\n", ctl_paint(ctl, PAINT_BOLD), pod[0] ? pod : e->ifname,
            ctl_paint(ctl, PAINT_PLAIN), join_addrs(e, text, sizeof(text)));
     printf("  device           %s, %s, %s, MTU %u\n", e->ifname[0] ? e->ifname : "(gone)",
-           ctl_device_kind(e->ep.device), e->up ? "up" : "down", e->ep.mtu);
+           pw_device_name(e->ep.device), e->up ? "up" : "down", e->ep.mtu);
     if (why && *why)
         printf("  why              %.120s\n", why);
     line("sent fast", &e->counters.from_pod);

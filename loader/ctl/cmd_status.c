@@ -202,20 +202,20 @@ static int show_json(const struct status *s)
                                               fall[i].reason->name, "text", fall[i].reason->text,
                                               "packets", (json_int_t)fall[i].count.packets, "bytes",
                                               (json_int_t)fall[i].count.bytes));
-    json_t *o =
-        json_pack("{s:b, s:s, s:s, s:i, s:s, s:o, s:o, s:o, s:{s:i, s:i, s:i, s:i, s:i}, s:o, s:o}",
-                  "ready", !fatal(s), "version", PW_VERSION, "build", pw_obj_build(), "abi", PW_ABI,
-                  "kernel", s->kernel.release, "features",
-                  s->have_features ? features_json(&s->features) : json_null(), "loaded",
-                  s->loaded ? json_pack("{s:s, s:i, s:b, s:I, s:i}", "build", s->cur.build, "abi",
-                                        (int)s->abi, "sameAsThis",
-                                        strcmp(s->cur.build, pw_obj_build()) == 0, "mapBytes",
-                                        (json_int_t)s->map_bytes, "staleLinks", (int)s->stale_links)
-                            : json_null(),
-                  "node", s->have_maps ? node_json(s) : json_null(), "endpoints", "total",
-                  (int)s->eps.n, "netkit", (int)of_kind(s, PW_DEV_NETKIT), "netkit-l2",
-                  (int)of_kind(s, PW_DEV_NETKIT_L2), "veth", (int)of_kind(s, PW_DEV_VETH), "tap",
-                  (int)of_kind(s, PW_DEV_TAP), "fallbacks", fell, "problems", problems);
+    json_t *o = json_pack(
+        "{s:b, s:s, s:s, s:i, s:s, s:o, s:o, s:o, s:{s:i, s:i, s:i, s:i, s:i, s:i}, s:o, s:o}",
+        "ready", !fatal(s), "version", PW_VERSION, "build", pw_obj_build(), "abi", PW_ABI, "kernel",
+        s->kernel.release, "features", s->have_features ? features_json(&s->features) : json_null(),
+        "loaded",
+        s->loaded
+            ? json_pack("{s:s, s:i, s:b, s:I, s:i}", "build", s->cur.build, "abi", (int)s->abi,
+                        "sameAsThis", strcmp(s->cur.build, pw_obj_build()) == 0, "mapBytes",
+                        (json_int_t)s->map_bytes, "staleLinks", (int)s->stale_links)
+            : json_null(),
+        "node", s->have_maps ? node_json(s) : json_null(), "endpoints", "total", (int)s->eps.n,
+        "netkit", (int)of_kind(s, PW_DEV_NETKIT), "netkit-l2", (int)of_kind(s, PW_DEV_NETKIT_L2),
+        "veth", (int)of_kind(s, PW_DEV_VETH), "tap", (int)of_kind(s, PW_DEV_TAP), "pod-tap",
+        (int)of_kind(s, PW_DEV_POD_TAP), "fallbacks", fell, "problems", problems);
     ctl_print_json(o);
     return fatal(s) ? CTL_NOT_READY : CTL_OK;
 }
@@ -275,7 +275,8 @@ static void show_node(const struct ctl *ctl, const struct status *s)
 
 static void show_endpoints(const struct ctl *ctl, const struct status *s)
 {
-    static const uint16_t kinds[] = {PW_DEV_NETKIT, PW_DEV_NETKIT_L2, PW_DEV_VETH, PW_DEV_TAP};
+    static const uint16_t kinds[] = {PW_DEV_NETKIT, PW_DEV_NETKIT_L2, PW_DEV_VETH, PW_DEV_TAP,
+                                     PW_DEV_POD_TAP};
     struct pw_count fast = {0}, dropped = {0};
     struct ctl_reason fall[64];
     char bytes[24];
@@ -287,7 +288,7 @@ static void show_endpoints(const struct ctl *ctl, const struct status *s)
     for (size_t i = 0; i < PW_ARRAY_SIZE(kinds); i++) {
         size_t k = of_kind(s, kinds[i]);
         if (k)
-            printf("%s%zu %s", some ? ", " : " (", k, ctl_device_kind(kinds[i]));
+            printf("%s%zu %s", some ? ", " : " (", k, pw_device_name(kinds[i]));
         some |= k > 0;
     }
     puts(some ? ")" : "");

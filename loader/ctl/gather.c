@@ -12,22 +12,6 @@
 #define RECORDS PW_RUN_DIR "/endpoints"
 #define RECORD_MAX 65536
 
-const char *ctl_device_kind(uint16_t device)
-{
-    switch (device) {
-    case PW_DEV_NETKIT:
-        return "netkit";
-    case PW_DEV_NETKIT_L2:
-        return "netkit-l2";
-    case PW_DEV_VETH:
-        return "veth";
-    case PW_DEV_TAP:
-        return "tap";
-    default:
-        return "?";
-    }
-}
-
 /* ---- endpoints ---- */
 
 static void *grow(void *array, size_t n, size_t size)
@@ -352,7 +336,7 @@ json_t *ctl_ep_json(const struct ctl_ep *ep)
         json_array_append_new(reasons, ctl_reason_json(&ep->reasons[i]));
     json_t *o = json_pack(
         "{s:s, s:i, s:s, s:b, s:i, s:o, s:o, s:o, s:o, s:o, s:o, s:{s:I, s:I}}", "device",
-        ep->ifname, "ifindex", (int)ep->ep.ifindex, "kind", ctl_device_kind(ep->ep.device), "up",
+        ep->ifname, "ifindex", (int)ep->ep.ifindex, "kind", pw_device_name(ep->ep.device), "up",
         ep->up, "mtu", (int)ep->ep.mtu, "addresses", addrs, "fromPod",
         ctl_count_json(&ep->counters.from_pod), "toPod", ctl_count_json(&ep->counters.to_pod),
         "stack", ctl_count_json(&ep->stack), "dropped", ctl_count_json(&ep->dropped), "reasons",

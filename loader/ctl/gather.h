@@ -5,6 +5,7 @@
 #define PW_CTL_GATHER_H
 
 #include "loader/ctl/ctl.h"
+#include "loader/kind.h"
 
 struct ctl_reason {
     const struct pw_reason_text *reason; /* NULL: a number that this version does not know */
@@ -39,7 +40,6 @@ void ctl_eps_free(struct ctl_eps *eps);
 
 /* "namespace/name" of the pod, else the beginning of the container's id, else "". */
 const char *ctl_pod_name(const struct ctl_ep *ep, char buf[96]);
-const char *ctl_device_kind(uint16_t device);
 /* Find an endpoint by address; NULL. */
 const struct ctl_ep *ctl_find_addr(const struct ctl_eps *eps, const struct pw_addr *a);
 /* By device, "namespace/pod", pod, or the beginning of a container id; NULL. */

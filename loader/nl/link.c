@@ -5,6 +5,7 @@
 #include <sys/socket.h>
 
 #include <linux/if_link.h>
+#include <linux/if_tun.h>
 #include <linux/ip.h>
 #include <linux/rtnetlink.h>
 #include <linux/veth.h>
@@ -34,6 +35,7 @@ static void fill_netkit(struct pw_nlbuf *b, const struct pw_pair *pair)
 
 const struct pw_link_kind pw_link_veth = {"veth", VETH_INFO_PEER, fill_veth};
 const struct pw_link_kind pw_link_netkit = {"netkit", PW_IFLA_NETKIT_PEER_INFO, fill_netkit};
+const struct pw_link_kind pw_link_tap = {"tun", 0, NULL};
 
 static void put_end(struct pw_nlbuf *b, const struct pw_link_end *end, const struct pw_pair *pair)
 {
@@ -128,6 +130,31 @@ static void read_netkit(struct pw_nlcur cur, struct pw_link *l)
     }
 }
 
+static void read_tun(struct pw_nlcur cur, struct pw_link *l)
+{
+    struct pw_nlattr a;
+
+    while (pw_nl_next_attr(&cur, &a)) {
+        switch (a.type) {
+        case IFLA_TUN_TYPE:
+            l->tun.tap = pw_nl_u8(&a) == IFF_TAP;
+            break;
+        case IFLA_TUN_PERSIST:
+            l->tun.persist = pw_nl_u8(&a);
+            break;
+        case IFLA_TUN_MULTI_QUEUE:
+            l->tun.multi_queue = pw_nl_u8(&a);
+            break;
+        case IFLA_TUN_NUM_QUEUES:
+        case IFLA_TUN_NUM_DISABLED_QUEUES:
+            l->tun.queues += pw_nl_u32(&a);
+            break;
+        default:
+            break;
+        }
+    }
+}
+
 static void read_info(struct pw_nlcur cur, struct pw_link *l)
 {
     struct pw_nlattr a;
@@ -137,6 +164,8 @@ static void read_info(struct pw_nlcur cur, struct pw_link *l)
             pw_nl_str(&a, l->kind, sizeof(l->kind));
         else if (a.type == IFLA_INFO_DATA && strcmp(l->kind, "netkit") == 0)
             read_netkit(pw_nl_nested(&a), l);
+        else if (a.type == IFLA_INFO_DATA && strcmp(l->kind, "tun") == 0)
+            read_tun(pw_nl_nested(&a), l);
     }
 }
 
@@ -245,11 +274,15 @@ void pw_link_set_forwarding(struct pw_nlbatch *b, uint32_t ifindex)
     pw_nl_nest_end(&b->buf, conf);
     pw_nl_nest_end(&b->buf, family);
     pw_nl_nest_end(&b->buf, spec);
+    pw_link_set_addrgen_none(b, ifindex);
+}
 
+void pw_link_set_addrgen_none(struct pw_nlbatch *b, uint32_t ifindex)
+{
     set_flags(b, ifindex, 0, 0, "set IPv6 addresses of");
     pw_nlbatch_ignore(b, EAFNOSUPPORT);
-    spec = pw_nl_nest(&b->buf, IFLA_AF_SPEC);
-    family = pw_nl_nest(&b->buf, AF_INET6);
+    size_t spec = pw_nl_nest(&b->buf, IFLA_AF_SPEC);
+    size_t family = pw_nl_nest(&b->buf, AF_INET6);
     pw_nl_put_u8(&b->buf, IFLA_INET6_ADDR_GEN_MODE, IN6_ADDR_GEN_MODE_NONE);
     pw_nl_nest_end(&b->buf, family);
     pw_nl_nest_end(&b->buf, spec);

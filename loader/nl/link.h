@@ -28,6 +28,10 @@ struct pw_link {
         uint8_t policy, peer_policy, scrub, peer_scrub;
         uint32_t headroom, tailroom;
     } netkit;
+    struct {
+        bool tap, persist, multi_queue; /* tap: layer 2 */
+        uint32_t queues;                /* that somebody has open; of a multi queue one */
+    } tun;
 };
 
 /* One end of a pair that is to be made. */
@@ -53,13 +57,14 @@ struct pw_pair {
     } netkit;
 };
 
-/* A kind of pair: fills only its own attributes, the message is common. */
+/* A kind of device: fills only its own attributes, the message is common. A tap is not made by
+ * netlink (loader/tap.h) and has a name alone. */
 struct pw_link_kind {
     const char *name;
     uint16_t peer_attr; /* holds struct ifinfomsg and the attributes of the pod's end */
     void (*fill)(struct pw_nlbuf *b, const struct pw_pair *pair);
 };
-extern const struct pw_link_kind pw_link_veth, pw_link_netkit;
+extern const struct pw_link_kind pw_link_veth, pw_link_netkit, pw_link_tap;
 
 /* Make a pair, both ends with name, MAC, MTU and namespace in one message. Both are down: veth
  * cannot be brought up before it has its other end. */
@@ -76,6 +81,8 @@ void pw_link_set_mac(struct pw_nlbatch *b, uint32_t ifindex, const uint8_t mac[6
 /* As a host end must be: no reverse path filter, forwarding on, no IPv6 address of its own making.
  * Success where the kernel has no IPv6. */
 void pw_link_set_forwarding(struct pw_nlbatch *b, uint32_t ifindex);
+/* No IPv6 address of the device's own making. Success where the kernel has no IPv6. */
+void pw_link_set_addrgen_none(struct pw_nlbatch *b, uint32_t ifindex);
 /* By index, or by name when `ifindex` is 0. Success when there is none. */
 void pw_link_del(struct pw_nlbatch *b, uint32_t ifindex, const char *name);
 /* Delete a device, and with it its other end, in this process' namespace; success when there is

@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cni/guest.h"
+
+#include <string.h>
+
+#include "cni/kind.h"
+#include "cni/sysctl.h"
+#include "loader/expedite.h"
+
+/*
+ * A tap as planned, in the thread's namespace, with a socket of that namespace; it stays down. What
+ * the kernel tells back decides. Before it had its owner anybody could open a further queue.
+ */
+static int make_tap(struct pw_nl *nl, const struct pw_tap *tap, uint32_t mtu, struct pw_link *link,
+                    struct pw_err *err)
+{
+    pw_nlbatch_auto b = PW_NLBATCH_INIT;
+    uint32_t ifindex = 0;
+    int rc = pw_tap_create(tap, &ifindex, err);
+
+    if (rc == -EEXIST)
+        return pw_err_set(err, PW_CNI_EXISTS, "interface %s exists already", tap->name);
+    if (rc)
+        return rc;
+    pw_link_set_mac(&b, ifindex, pw_host_mac);
+    pw_link_set_mtu(&b, ifindex, mtu);
+    pw_link_set_addrgen_none(&b, ifindex);
+    rc = pw_nl_commit(nl, &b, NULL, NULL, err);
+    if (!rc)
+        rc = pw_link_get(nl, ifindex, NULL, link, err);
+    if (!rc && (strcmp(link->kind, pw_link_tap.name) != 0 || !link->tun.tap || !link->tun.persist ||
+                link->tun.multi_queue != (tap->queues > 1)))
+        rc = pw_err_set(err, -EPROTO, "tap %s came out as another device", tap->name);
+    if (!rc && link->tun.queues)
+        rc = pw_err_set(err, -EPERM, "somebody has opened tap %s already", tap->name);
+    return rc;
+}
+
+int pw_guest_create_tap(struct pw_nl *nl, const struct pw_plan *plan, const struct pw_netns *ns,
+                        struct pw_made *made, struct pw_err *err)
+{
+    (void)ns;
+    return make_tap(nl, &plan->tap, plan->mtu, &made->host, err);
+}
+
+static int make_tap_inside(const struct pw_plan *plan, const struct pw_made *made,
+                           struct pw_err *err)
+{
+    pw_nlsock nl = PW_NL_INIT;
+    struct pw_tap tap = plan->tap;
+    struct pw_link link;
+    int rc = pw_nl_open(&nl, NETLINK_ROUTE, err);
+
+    tap.ifindex = made->pod_ifindex + PW_TAP_IFINDEX;
+    return rc ? rc : make_tap(&nl, &tap, plan->mtu, &link, err);
+}
+
+int pw_guest_create_joined(struct pw_nl *nl, const struct pw_plan *plan, const struct pw_netns *ns,
+                           struct pw_made *made, struct pw_err *err)
+{
+    int rc = pw_iface_create(nl, plan, ns, made, err);
+
+    if (!rc)
+        rc = pw_netns_enter(ns, err);
+    if (rc)
+        return rc;
+    rc = make_tap_inside(plan, made, err);
+    pw_netns_leave(ns);
+    return rc ? pw_err_wrap(err, "%s in the container", plan->tap.name) : 0;
+}
+
+int pw_guest_configure_joined(struct pw_dp *dp, const struct pw_plan *plan, const char *ifname,
+                              const struct pw_made *made, bool *skipped, struct pw_err *err)
+{
+    pw_nlsock nl = PW_NL_INIT;
+    pw_nlbatch_auto b = PW_NLBATCH_INIT;
+    uint32_t ifindex = made->pod_ifindex;
+    int rc = pw_dp_tap_join(dp, plan->host_if, ifindex, err);
+
+    (void)skipped;
+    /* The guest alone speaks by these devices, with its own MAC. */
+    if (!rc)
+        rc = pw_sysctl_ipv6(ifname, "disable_ipv6", '1', err);
+    if (!rc)
+        rc = pw_sysctl_ipv6(plan->tap.name, "disable_ipv6", '1', err);
+    if (!rc)
+        rc = pw_nl_open(&nl, NETLINK_ROUTE, err);
+    if (rc)
+        return rc;
+    pw_link_set_up(&b, ifindex + PW_TAP_IFINDEX, true);
+    pw_link_set_up(&b, ifindex, true);
+    return pw_nl_commit(&nl, &b, NULL, NULL, err);
+}
+
+static int see_device(struct pw_nl *nl, uint32_t ifindex, const char *name, struct pw_err *err)
+{
+    struct pw_link link;
+    int rc = pw_link_get(nl, ifindex, NULL, &link, err);
+
+    if (rc == -ENODEV)
+        return pw_err_set(err, PW_CNI_CHECK, "interface %s is missing in the container", name);
+    if (!rc && !(link.flags & IFF_UP))
+        return pw_err_set(err, PW_CNI_CHECK, "interface %s is down", name);
+    return rc;
+}
+
+int pw_guest_check_joined(const struct pw_state *st, const struct pw_ip_result *want,
+                          struct pw_err *err)
+{
+    pw_nlsock nl = PW_NL_INIT;
+    int rc = pw_nl_open(&nl, NETLINK_ROUTE, err);
+
+    (void)want;
+    if (!rc)
+        rc = see_device(&nl, st->pod_ifindex, st->ifname, err);
+    if (!rc)
+        rc = see_device(&nl, st->pod_ifindex + PW_TAP_IFINDEX, st->tap, err);
+    if (!rc && pw_dp_tap_check(st->host_if, st->pod_ifindex, err))
+        rc = err->code = PW_CNI_CHECK;
+    return rc;
+}
+
+/* By its number, which follows from that of the pod's interface: another of that name is not ours.
+ */
+int pw_guest_remove_joined(const struct pw_state *st, struct pw_err *err)
+{
+    pw_nlsock nl = PW_NL_INIT;
+    pw_nlbatch_auto b = PW_NLBATCH_INIT;
+    struct pw_link link;
+    uint32_t beside = st->pod_ifindex;
+    int rc = pw_nl_open(&nl, NETLINK_ROUTE, err);
+
+    if (rc)
+        return rc;
+    /* A record from before the devices were made does not know. */
+    rc = pw_link_get(&nl, 0, st->ifname, &link, err);
+    if (!rc)
+        beside = link.ifindex;
+    if (rc && (rc != -ENODEV || !beside))
+        return rc == -ENODEV ? 0 : rc;
+    rc = pw_link_get(&nl, beside + PW_TAP_IFINDEX, NULL, &link, err);
+    if (rc || strcmp(link.kind, pw_link_tap.name) != 0)
+        return rc == -ENODEV ? 0 : rc;
+    pw_link_del(&b, link.ifindex, NULL);
+    pw_expedited;
+    return pw_nl_commit(&nl, &b, NULL, NULL, err);
+}

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The steps of kinds whose other end is a virtual machine's tap: in the node's namespace, where the
+ * tap is the host end itself, or in the pod's, joined to the pod's interface.
+ */
+#ifndef PW_CNI_GUEST_H
+#define PW_CNI_GUEST_H
+
+#include "cni/iface.h"
+#include "cni/state.h"
+
+/* See struct pw_kind. */
+int pw_guest_create_tap(struct pw_nl *nl, const struct pw_plan *plan, const struct pw_netns *ns,
+                        struct pw_made *made, struct pw_err *err);
+int pw_guest_create_joined(struct pw_nl *nl, const struct pw_plan *plan, const struct pw_netns *ns,
+                           struct pw_made *made, struct pw_err *err);
+int pw_guest_configure_joined(struct pw_dp *dp, const struct pw_plan *plan, const char *ifname,
+                              const struct pw_made *made, bool *skipped, struct pw_err *err);
+int pw_guest_check_joined(const struct pw_state *st, const struct pw_ip_result *want,
+                          struct pw_err *err);
+int pw_guest_remove_joined(const struct pw_state *st, struct pw_err *err);
+
+#endif
