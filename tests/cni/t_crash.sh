@@ -14,7 +14,7 @@ pods=()
 for ((i = 0; i < WIDTH; i++)); do pods+=("p$i"); done
 netns_up "${pods[@]}"
 for p in "${pods[@]}"; do
-    conf 1.1.0 >"$TMP/conf"
+    conf 1.1.0 "${CRASH_CONF:-.}" >"$TMP/conf"
     request ADD "$p" "/run/netns/$p" eth0 <"$TMP/conf" || bail "ADD: $(cat "$TMP/out")"
 done
 for p in "${pods[@]}"; do request DEL "$p" "/run/netns/$p" eth0 <"$TMP/conf" || bail "DEL"; done
@@ -37,7 +37,7 @@ points() { # COMMAND ID
     sed -nE 's/^([a-z0-9_]+)\(.*/\1/p' "$TMP/strace.$2" | awk '
         { n[$1]++ }
         $1 == "read" { seen = 1 }
-        seen && $1 != "exit_group" { print $1, n[$1] }'
+        seen && $1 != "exit_group" { print $1, n[$1] }' | sed "${CRASH_FROM:+1,/^$CRASH_FROM\$/d}"
 }
 
 # Runs through the points in batches of one for each pod; MODE says what happens at a point.
@@ -92,6 +92,12 @@ batches() { # NAME POINTS-FILE MODE
 }
 
 points ADD p0 >"$TMP/add"
+[ -z "${CRASH_FROM:-}" ] || {
+    # Up to there it is the same for all kinds.
+    batches "ADD killed, then DEL" "$TMP/add" add-del
+    batches "ADD with a failing call" "$TMP/add" fail
+    exit 0
+}
 points DEL p0 >"$TMP/del"
 batches "ADD killed, then DEL" "$TMP/add" add-del
 batches "ADD killed, then GC" "$TMP/add" add-gc

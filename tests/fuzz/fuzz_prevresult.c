@@ -28,13 +28,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                                 .ifs = &ifs,
                                 .n_ifs = 1,
                                 .ips = r.ips,
-                                .n_ips = r.n_ips,
                                 .gw4 = &pw_gateway4,
                                 .gw6 = &pw_gateway6,
                                 .routes = r.routes,
                                 .n_routes = r.n_routes,
                                 .dns = r.dns,
                                 .prev = data[0] & 64 ? j : NULL};
+        ifs.n_ips = r.n_ips;
         json_t *made = pw_result_make(&out);
         struct pw_ip_result again = PW_IP_RESULT_INIT;
         if (!made)

@@ -17,8 +17,10 @@
 #   test_devices        kinds of devices to test: $PODWIRE_TEST_DEVICES, or all the kernel has;
 #                       "reference": the ptp plugin, to prove the tests themselves
 #   few_devices         the same, without netkit-l2 where that only costs time
+#   guest_devices       sets GUESTS to the kinds whose pods are virtual machines
 #   pod_add NAME [JQ]   a pod of kind $DEVICE in namespace NAME through CNI ADD; JQ changes the
-#                       conflist. Sets IP4[NAME] IP6[NAME] HOSTIF[NAME]
+#                       conflist. Sets IP4[NAME] IP6[NAME] HOSTIF[NAME]. Of a virtual machine NAME is
+#                       the guest, beyond its tap (tests/netns/p_guest.c)
 #   pod_del NAME
 #   flows PREFIX [pwt options] <SPECS    run flows (tests/lib/traffic.h), one check each
 #   reason_count POD REASON   how many of the pod's packets were dropped or left to the stack for it
@@ -156,6 +158,18 @@ test_devices() {
     fi
 }
 
+guest_devices() {
+    GUESTS=()
+    if [ -n "${PODWIRE_TEST_DEVICES:-}" ] || [ ! -x "$BUILD/podwire" ]; then
+        return
+    elif [ ! -c /dev/net/tun ]; then
+        skip "no /dev/net/tun" "taps"
+    else
+        # shellcheck disable=SC2034 # read by tests
+        GUESTS=(tap pod-tap)
+    fi
+}
+
 # The same without kinds that differ only in what frames look like, where processors are emulated.
 few_devices() {
     local d out=()
@@ -180,17 +194,25 @@ pod_conf() { # [JQ]: the conflist for a pod of kind $DEVICE
 }
 
 pod_add() {
-    local name=$1
+    local name=$1 sandbox=$1
     ns_add "$name"
+    if [ "$DEVICE" = pod-tap ]; then
+        sandbox=$name-vmm
+        ns_add "$sandbox"
+    fi
     pod_conf "${2:-}" >"$TMP/$name.conflist"
-    if ! CNI_VARS=1 cni add "$TMP/$name.conflist" "id-$name" "/run/netns/$name" eth0 >"$TMP/$name.result" 2>"$TMP/$name.err"; then
+    if ! CNI_VARS=1 cni add "$TMP/$name.conflist" "id-$name" "/run/netns/$sandbox" eth0 >"$TMP/$name.result" 2>"$TMP/$name.err"; then
         diag "$(cat "$TMP/$name.result" "$TMP/$name.err")"
         bail "ADD of pod $name ($DEVICE) failed"
     fi
-    local ip4 ip6 hostif
+    local ip4 ip6 hostif cidr4 cidr6 gw4 gw6 mac mtu
     eval "$(cat "$TMP/$name.result")"
     # shellcheck disable=SC2154,SC2034 # set by eval; read by tests
     IP4[$name]=$ip4 IP6[$name]=$ip6 HOSTIF[$name]=$hostif
+    case $DEVICE in
+    tap) guest_up "$name" "node:$hostif" ;;
+    pod-tap) guest_up "$name" "$sandbox:tap0" ;;
+    esac
     [ -z "${PODWIRE_TEST_AFTER_ADD:-}" ] || eval "$PODWIRE_TEST_AFTER_ADD" # mutate.sh
     if [ "$DEVICE" = reference ]; then
         reference_masquerade
@@ -198,8 +220,23 @@ pod_add() {
     fi
 }
 
+# A guest: configured by what the result says, as an image's agent would.
+guest_up() { # NAME NS:TAP, with pod_add's variables
+    "$BUILD/tests/netns/guest" "$2" "$1:eth0" "$mac" "$mtu" >"$TMP/$1.guest" || bail "no guest for $1"
+    in_ns "$1" sh -c "ip link set eth0 up && ip addr add $cidr4 dev eth0 &&
+        ip addr add $cidr6 dev eth0 nodad && ip route add default via $gw4 &&
+        ip -6 route add default via $gw6 dev eth0" || bail "guest $1 cannot be configured"
+}
+
 pod_del() {
-    cni del "$TMP/$1.conflist" "id-$1" "/run/netns/$1" eth0
+    local sandbox=$1
+    [ ! -e "/run/netns/$1-vmm" ] || sandbox=$1-vmm
+    cni del "$TMP/$1.conflist" "id-$1" "/run/netns/$sandbox" eth0
+    if [ -e "$TMP/$1.guest" ]; then
+        kill "$(cat "$TMP/$1.guest")" 2>/dev/null || true
+        rm "$TMP/$1.guest"
+    fi
+    [ "$sandbox" = "$1" ] || ip netns del "$sandbox"
     ip netns del "$1"
 }
 

@@ -36,6 +36,8 @@ ttl-one|bpf/lib/decide.h|s/unlikely\(ttl <= 1\)/0/|t_differential|pod-
 mtu|bpf/lib/decide.h|s/unlikely\(l3_len > p->mtu\)/0/|t_differential|pod-small
 header-sum|bpf/lib/parse.h|s/return \(__u16\)\(sum \+ \(sum >> 16\)\) == 0xffff;/return sum \|\| 1;/|t_differential|pod-local/4
 plain-redirect|bpf/lib/deliver.h|s/: bpf_redirect_peer\(p->ifindex, 0\)/: bpf_redirect(p->ifindex, 0)/|t_path|pod to pod, redirected
+tap-peer|bpf/lib/resolve.h|s/to->device == PW_DEV_TAP \? PW_PATH_TAP : PW_PATH_LOCAL/PW_PATH_LOCAL/|t_path|veth to tap: pod to pod
+guest-queue|bpf/datapath.bpf.c|s/bpf_redirect_peer\(skb->ifindex - PW_TAP_IFINDEX, 0\)/bpf_redirect(skb->ifindex - PW_TAP_IFINDEX, 0)/|t_path|pod-tap to veth: pod to pod
 wire-by-stack|bpf/lib/deliver.h|s/if \(likely\(kind == PW_PATH_WIRE\)\)\n        return bpf_redirect\(p->ifindex, 0\);/if (1)\n        return PW_NEXT;/|t_path|FIB redirect
 EOM
 }
@@ -50,7 +52,7 @@ check() { # NAME FILES CHANGE TEST CHECK
     local name=$1 files=$2 change=$3 test=$4 want=$5 after='' f changed=()
     if [ "$files" = run: ]; then
         after=$change
-        make -C "$tree" -s progs >"$tree/log" 2>&1 # of an earlier mutation nothing may be left
+        make -C "$tree" -s all >"$tree/log" 2>&1 # of an earlier mutation nothing may be left
     else
         # shellcheck disable=SC2086
         for f in $files; do
@@ -61,7 +63,7 @@ check() { # NAME FILES CHANGE TEST CHECK
             echo "not ok $nr - $name: the mutation no longer applies to $files"
             return
         fi
-        if ! make -C "$tree" -s BPF_EXTRA=-Wno-error progs >"$tree/log" 2>&1; then
+        if ! make -C "$tree" -s BPF_EXTRA=-Wno-error all >"$tree/log" 2>&1; then
             echo "not ok $nr - $name: does not build"
             sed 's/^/# /' "$tree/log" | tail -n 15
             restore "${changed[@]}"

@@ -4,8 +4,8 @@
  * to those that declare the capability. usage: cni add|del|check LIST ID NETNS IFNAME environment:
  * CNI_PATH, CNI_RUNTIME (JSON object, what the runtime offers), CNI_CACHE (folder where results are
  * kept from ADD to DEL) ADD prints the result; with CNI_VARS=1 instead "ip4=.. ip6=.. hostif=.."
- * for a shell to evaluate. Exit code: 0, 1 when a plugin failed (its answer is printed), 2 wrong
- * usage.
+ * (and cidr4, gw4, cidr6, gw6, mac of the pod's interface, mtu) for a shell to evaluate. Exit code:
+ * 0, 1 when a plugin failed (its answer is printed), 2 wrong usage.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -109,26 +109,38 @@ static int call(const char *command, json_t *conf, char *const args[3], char *ou
     return WIFEXITED(status) && WEXITSTATUS(status) == 0 ? 0 : 1;
 }
 
-static void print_vars(json_t *result)
+static void print_vars(json_t *result, const char *ifname)
 {
     json_t *item;
     size_t i;
-    const char *first[2] = {NULL, NULL}, *host = NULL;
+    const char *first[2] = {NULL, NULL}, *gw[2] = {NULL, NULL}, *host = NULL, *mac = NULL;
+    json_int_t mtu = 0;
 
     json_array_foreach (json_object_get(result, "ips"), i, item) {
         const char *a = json_string_value(json_object_get(item, "address"));
         bool v6 = a && strchr(a, ':');
-        if (a && !first[v6])
+        if (a && !first[v6]) {
             first[v6] = a;
+            gw[v6] = json_string_value(json_object_get(item, "gateway"));
+        }
     }
     json_array_foreach (json_object_get(result, "interfaces"), i, item) {
         const char *sandbox = json_string_value(json_object_get(item, "sandbox"));
         if (!host && (!sandbox || !*sandbox))
             host = json_string_value(json_object_get(item, "name"));
+        if (sandbox && *sandbox &&
+            strcmp(json_string_value(json_object_get(item, "name")), ifname) == 0) {
+            mac = json_string_value(json_object_get(item, "mac"));
+            mtu = json_integer_value(json_object_get(item, "mtu"));
+        }
     }
     printf("ip4=%.*s ip6=%.*s hostif=%s\n", first[0] ? (int)strcspn(first[0], "/") : 0,
            first[0] ? first[0] : "", first[1] ? (int)strcspn(first[1], "/") : 0,
            first[1] ? first[1] : "", host ? host : "");
+    for (int v6 = 0; v6 < 2; v6++)
+        printf("cidr%d=%s gw%d=%s\n", v6 ? 6 : 4, first[v6] ? first[v6] : "", v6 ? 6 : 4,
+               gw[v6] ? gw[v6] : "");
+    printf("mac=%s mtu=%lld\n", mac ? mac : "", (long long)mtu);
 }
 
 int main(int argc, char **argv)
@@ -168,7 +180,7 @@ int main(int argc, char **argv)
         if (json_dump_file(prev, cache, JSON_COMPACT))
             die("cannot keep the result", cache);
         if (getenv("CNI_VARS"))
-            print_vars(prev);
+            print_vars(prev, argv[5]);
         else
             printf("%s\n", out);
     } else if (del && rc == 0) {

@@ -55,18 +55,24 @@ EOS
 no_stack="pre=0 forward=0 post=0"
 by_stack="pre=$N forward=$N post=$N"
 
-# A netkit pod's packet is decided on before it is queued, and never gets to the primary.
+# A netkit pod's packet is decided on before it is queued, and never gets to the primary. A guest's
+# frame is written into its tap, and so is in no queue; into one, frames are sent like out of any
+# device (a tap has no peer).
 pod_to_pod() { # KIND POD KIND POD
-    local enters=$N egress=0
-    case $1 in netkit*) enters=0 egress=$N ;; esac
+    local enters=$N egress=0 queue=$N
+    case $1 in netkit*) enters=0 egress=$N ;; *tap) queue=0 ;; esac
+    case $1:$3 in *:tap) egress=$N ;; esac
+    case $1:$3 in netkit*:tap) queue=0 ;; esac
     way "$1 to $3: pod to pod, redirected" "$2" "$4" "${IP4[$4]}" "${IP6[$4]}" \
-        "$no_stack in:node:${HOSTIF[$2]}=$enters out:node:${HOSTIF[$4]}=$egress in:$4:eth0=$N queue=$N"
+        "$no_stack in:node:${HOSTIF[$2]}=$enters out:node:${HOSTIF[$4]}=$egress in:$4:eth0=$N queue=$queue"
 }
 
 rows() { # KIND POD POD
-    local kind=$1 one=$2 two=$3 s=${HOSTIF[$2]} t=${HOSTIF[$3]} enters=$N own=1
+    local kind=$1 one=$2 two=$3 s=${HOSTIF[$2]} t=${HOSTIF[$3]} enters=$N own=1 sent=1 to=1 egress=0
     local to_a="${IP4[$2]} ${IP6[$2]}" to_n2="$N2_4 $N2_6"
-    case $kind in netkit*) enters=0 own=0 ;; esac
+    # Queues: own, of what is redirected; sent and to, by the stack from it and to it. egress:
+    # how often a packet from the wire is sent out of its host end.
+    case $kind in netkit*) enters=0 own=0 ;; pod-tap) own=0 sent=0 ;; tap) own=0 sent=0 to=0 egress=$N ;; esac
     "$PWT" >/dev/null <<<"icmp a from=$one to=n2 dst=$N2_4 amount=1
 icmp b from=$one to=n2 dst=$N2_6 amount=1" || true
     # shellcheck disable=SC2086 # two addresses each
@@ -74,25 +80,25 @@ icmp b from=$one to=n2 dst=$N2_6 amount=1" || true
         way "$kind: pod to the wire, FIB redirect" $one n2 $to_n2 \
             "$no_stack in:node:$s=$enters out:node:up0=$N queue=$((N * (own + 2)))"
         way "$kind: wire to pod, peer redirect" n2 $one $to_a \
-            "$no_stack in:node:up0=$N out:node:$s=0 in:$one:eth0=$N queue=$((N * 2))"
+            "$no_stack in:node:up0=$N out:node:$s=$egress in:$one:eth0=$N queue=$((N * 2))"
         ip neigh flush dev up0
         # Small ones: while the neighbour is unknown the kernel does not tell the way's MTU either.
         SIZE=300 way "$kind: pod to the wire, neighbour unknown" $one n2 $to_n2 \
             "$no_stack out:node:up0=$N queue=$((N * (own + 2)))"
         way "$kind: host to pod" node $one $to_a \
-            "pre=0 forward=0 post=$N out:node:$s=$N in:$one:eth0=$N queue=$N"
-        way "$kind: pod to host" $one node $NODE4 $NODE6 "pre=$N forward=0 post=0 in:node:$s=$N queue=$N"
+            "pre=0 forward=0 post=$N out:node:$s=$N in:$one:eth0=$N queue=$((N * to))"
+        way "$kind: pod to host" $one node $NODE4 $NODE6 "pre=$N forward=0 post=0 in:node:$s=$N queue=$((N * sent))"
         way "$kind: pod to outside, by the stack" $one out $OUT4 $OUT6 \
-            "$by_stack in:node:$s=$N out:node:up0=$N queue=$((N * 3))"
+            "$by_stack in:node:$s=$N out:node:up0=$N queue=$((N * (sent + 2)))"
         way "$kind: outside to pod, by the stack" out $one $to_a \
-            "$by_stack in:node:up0=$N out:node:$s=$N queue=$((N * 3))"
+            "$by_stack in:node:up0=$N out:node:$s=$N queue=$((N * (to + 2)))"
         redirect off
         way "$kind, redirection off: pod to pod" $one $two ${IP4[$two]} ${IP6[$two]} \
-            "$by_stack in:node:$s=$N out:node:$t=$N in:$two:eth0=$N queue=$((N * 2))"
+            "$by_stack in:node:$s=$N out:node:$t=$N in:$two:eth0=$N queue=$((N * (sent + to)))"
         way "$kind, redirection off: pod to the wire" $one n2 $to_n2 \
-            "$by_stack in:node:$s=$N out:node:up0=$N queue=$((N * 3))"
+            "$by_stack in:node:$s=$N out:node:up0=$N queue=$((N * (sent + 2)))"
         way "$kind, redirection off: wire to pod" n2 $one $to_a \
-            "$by_stack in:node:up0=$N out:node:$s=$N in:$one:eth0=$N queue=$((N * 3))"
+            "$by_stack in:node:up0=$N out:node:$s=$N in:$one:eth0=$N queue=$((N * (to + 2)))"
         redirect on
     }
 }
@@ -100,6 +106,8 @@ icmp b from=$one to=n2 dst=$N2_6 amount=1" || true
 topo_up
 [ -x "$BUILD/podwire" ] || skip_all "the plugin is not built"
 read -ra devices < <(test_devices)
+guest_devices
+devices+=("${GUESTS[@]}")
 for DEVICE in "${devices[@]}"; do
     pod_add "$DEVICE-1"
     pod_add "$DEVICE-2"
@@ -115,7 +123,7 @@ done
 has() { ctl status --json | jq -r ".features.$1"; }
 [ "${PODWIRE_VM:-}" != newest ] || is "this kernel has scrub, and head- and tailroom" "$(has netkitScrub) $(has netkitRoom)" "true true"
 for d in "${devices[@]}"; do
-    [ "$d" != veth ] || continue
+    [[ $d == netkit* ]] || continue
     want="netkit primary 1 policy 0 peer 2"
     [ "$(has netkitScrub)" = false ] || want+=" scrub 1 peer 1"
     [ "$(has netkitRoom)" = false ] || want+=" headroom 64 tailroom 32"
@@ -126,7 +134,7 @@ done
 for from in "${devices[@]}"; do
     for to in "${devices[@]}"; do
         via=peer
-        case $from in netkit*) via=redirect ;; esac
+        case $from:$to in netkit*:* | *:tap) via=redirect ;; esac
         for ip in IP4 IP6; do
             declare -n addr=$ip
             is "podwirectl path, $from to $to: $via, ${ip/IP/IPv}" \

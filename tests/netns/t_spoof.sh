@@ -158,9 +158,9 @@ privileged() {
     count
     dropped "after it cleared its own filters: another pod's address" SPOOF_IP4 udp src=$b4 dst=$b4
     in_pod ip addr add $b4/32 dev eth0
-    before=$(reason_count pod1 SPOOF_IP4)
+    before=$(spoofed) # a guest asks for its gateway first, and is stopped at that
     ok "$DEVICE: it cannot speak from an address it gave itself" speak "udp x from=pod1 to=n2 dst=$N2_4 port=99 src=$b4 fails=1"
-    isnt "$DEVICE: which is counted" "$(reason_count pod1 SPOOF_IP4)" "$before"
+    isnt "$DEVICE: which is counted" "$(spoofed)" "$before"
     in_pod ip addr del $b4/32 dev eth0
     if [ $l2 = 1 ]; then
         before=$(reason_count pod1 SPOOF_MAC)
@@ -170,6 +170,8 @@ privileged() {
         in_pod ip link set eth0 address $pm
         ok "$DEVICE: with its own MAC it can" speak "udp x from=pod1 to=pod2 dst=$b4 port=97"
     fi
+
+    [[ $DEVICE != *tap ]] || return 0 # a guest's programs are inside the guest
 
     # Programs of its own hand its packets to the host end past the peer hook.
     local round="$BUILD/tests/netns/round pod1:eth0 4466"
@@ -195,7 +197,8 @@ privileged() {
 
 topo_up
 [ -x "$BUILD/podwire" ] || skip_all "the plugin is not built"
-for DEVICE in $(test_devices); do
+guest_devices
+for DEVICE in $(test_devices) "${GUESTS[@]}"; do
     pod_add pod1
     pod_add pod2
     pod_add pod3

@@ -93,7 +93,7 @@ static void refused(void)
         {PW_CNI_ADD, PW_CNI_CONF, "{\"cniVersion\":\"1.1.0\",\"name\":7," IPAM "}", "'name'"},
         {PW_CNI_ADD, PW_CNI_DECODE, "{\"cniVersion\":\"1.1.0\",\"name\":\"a\\u0000b\"," IPAM "}",
          "stdin"},
-        {PW_CNI_ADD, PW_CNI_CONF, HEAD "\"device\":\"tap\"," IPAM "}", "'tap'"},
+        {PW_CNI_ADD, PW_CNI_CONF, HEAD "\"device\":\"bridge\"," IPAM "}", "'bridge'"},
         {PW_CNI_ADD, PW_CNI_CONF, HEAD "\"device\":1," IPAM "}", "'device'"},
         {PW_CNI_ADD, PW_CNI_CONF, HEAD "\"podDevices\":\"veth\"," IPAM "}", "'podDevices'"},
         {PW_CNI_ADD, PW_CNI_CONF, HEAD "\"podDevices\":[\"x\"]," IPAM "}", "'x'"},

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* cni/plan.c, cni/result.c and the parser of cni/state.c: no kernel needed. */
 #include "cni/cmd.h"
+#include "cni/kind.h"
 #include "cni/plan.h"
 #include "cni/result.h"
 #include "loader/base/cleanup.h"
@@ -51,6 +52,11 @@ static void devices(void)
     device(&c, &with, PW_DEV_NETKIT, "annotation");
     c.pod_device = "veth";
     device(&c, &with, -1, "podDevices");
+    c.pod_device = "tap";
+    c.pod_devices = 1U << PW_CHOICE_TAP;
+    device(&c, &without, PW_DEV_TAP, "annotation");
+    c.pod_device = "pod-tap";
+    device(&c, &with, -1, "podDevices");
     c.pod_device = "bridge";
     device(&c, &with, -1, "not one of");
 }
@@ -72,6 +78,52 @@ static struct pw_req request(void)
     return (struct pw_req){
         .env = {.container_id = "c1", .ifname = "eth0", .netns = "/run/netns/x", .args = ""},
         .conf = {.name = "net", .version = PW_V110}};
+}
+
+/* Virtual machines: what the result says is for a guest to configure itself by. */
+static void guests(void)
+{
+    const char *const dual[] = {"10.1.0.1/24", "fd00:1::5/64"}, *const odd[] = {"10.1.0.5/31"};
+    struct pw_ip_result r = ips(dual, 2);
+    struct pw_req req = request();
+    struct pw_plan_device tap = {.device = PW_DEV_TAP}, pod_tap = {.device = PW_DEV_POD_TAP};
+    struct pw_uplink_limits limits = {.mtu = 1500};
+    struct pw_plan p = PW_PLAN_INIT;
+    struct pw_err err = PW_ERR_INIT;
+    char buf[PW_ADDR_STRLEN];
+
+    is_int(pw_plan_make(&req, &tap, &without, &limits, &r, &p, &err), 0, "tap, dual stack");
+    ok(p.l2 && p.kind->guest && !p.kind->configure, "nothing is set in the pod");
+    is_str(p.tap.name, p.host_if, "the tap is the host end");
+    is_str(pw_addr_text(&p.ips[0], true, buf), "10.1.0.1/32", "the node routes the address");
+    is_str(pw_addr_text(&p.shown[0], true, buf), "10.1.0.1/24",
+           "the guest gets the subnet's prefix");
+    is_str(pw_addr_text(&p.gw4, false, buf), "10.1.0.2", "and a gateway in it, not itself");
+    is_int(p.n_routes, 2, "routes of the configuration alone");
+    pw_plan_free(&p);
+
+    snprintf(req.conf.tap.name, sizeof(req.conf.tap.name), "vm0");
+    is_int(pw_plan_make(&req, &pod_tap, &without, &limits, &r, &p, &err), 0, "pod-tap");
+    is_str(p.tap.name, "vm0", "name as configured");
+    pw_plan_free(&p);
+    req.conf.tap.name[0] = '\0';
+    const char *const names[][2] = {{"eth0", "tap0"},
+                                    {"pod37a8eec1ce1", "tap37a8eec1ce1"},
+                                    {"a", "tapa"},
+                                    {"abcdefghijklmno", "tapdefghijklmno"}};
+    for (size_t i = 0; i < PW_ARRAY_SIZE(names); i++) {
+        req.env.ifname = names[i][0];
+        pw_plan_make(&req, &pod_tap, &without, &limits, &r, &p, &err);
+        is_str(p.tap.name, names[i][1], "the tap beside %s", names[i][0]);
+        pw_plan_free(&p);
+    }
+    pw_ip_result_free(&r);
+    r = ips(odd, 1);
+    is_int(pw_plan_make(&req, &tap, &without, &limits, &r, &p, &err), 0,
+           "a range without a gateway");
+    ok(pw_addr_same(&p.gw4, &pw_gateway4), "the pods' gateway");
+    pw_plan_free(&p);
+    pw_ip_result_free(&r);
 }
 
 static const struct pw_plan_route *route_to(const struct pw_plan *p, const char *text)
@@ -161,9 +213,13 @@ static void names(void)
 static json_t *result(enum pw_version version, const char *prev)
 {
     static const uint8_t mac[6] = {2, 0, 0, 0, 0, 1};
-    struct pw_result_if ifs[2] = {
-        {.name = "pw-1", .mtu = 1400},
-        {.name = "eth0", .mac = mac, .mtu = 1400, .sandbox = "/x", .socket_path = "/s"}};
+    struct pw_result_if ifs[2] = {{.name = "pw-1", .mtu = 1400},
+                                  {.name = "eth0",
+                                   .mac = mac,
+                                   .mtu = 1400,
+                                   .sandbox = "/x",
+                                   .socket_path = "/s",
+                                   .n_ips = 2}};
     struct pw_addr ip[2] = {{4, 32, {10, 1, 0, 5}}, {6, 128, {0xfd}}};
     struct pw_ip_route route = {.dst = {4, 0, {0}},
                                 .gw = pw_gateway4,
@@ -176,7 +232,6 @@ static json_t *result(enum pw_version version, const char *prev)
                           .ifs = ifs,
                           .n_ifs = 2,
                           .ips = ip,
-                          .n_ips = 2,
                           .gw4 = &pw_gateway4,
                           .gw6 = &pw_gateway6,
                           .routes = &route,
@@ -305,6 +360,7 @@ int main(void)
     devices();
     names();
     plans();
+    guests();
     results();
     reading();
     records();
