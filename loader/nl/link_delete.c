@@ -48,7 +48,7 @@ __attribute__((noreturn)) static void request(int pipe_fd, uint32_t ifindex, con
     a.rc = pw_nl_open(&nl, NETLINK_ROUTE, &a.err);
     if (!a.rc)
         a.rc = pw_nl_commit(&nl, &b, NULL, NULL, &a.err);
-    _exit(write(0, &a, sizeof(a)) != sizeof(a));
+    _exit(write(0, &a, sizeof(a)) == sizeof(a) ? 0 : 1);
 }
 
 /* True when one of the messages that are there says that the device is gone. */
