@@ -175,3 +175,14 @@ only4='.name="four" | .ipam.ranges=[[{"subnet":"10.9.0.0/24"}]]'
 "$CTL" unload >/dev/null
 good "IPv6 alone is dropped, and pods have none: STATUS" "$(conf 1.1.0 "$only4")" STATUS "" "" ""
 nft flush ruleset
+if command -v iptables-legacy >/dev/null && iptables-legacy -w -P FORWARD DROP 2>/dev/null; then
+    bad "legacy iptables drops: STATUS" 50 "$(conf 1.1.0)" STATUS "" "" ""
+    like "legacy: says why" "$(answer .msg)" "legacy iptables ip filter.*forwardAccept"
+    iptables-legacy -w -A FORWARD -i docker0 -j ACCEPT
+    bad "legacy, accepting for another device: STATUS" 50 "$(conf 1.1.0)" STATUS "" "" ""
+    iptables-legacy -w -A FORWARD -s 10.1.0.0/24 -j ACCEPT
+    good "legacy, accepting by address: STATUS" "$(conf 1.1.0)" STATUS "" "" ""
+    iptables-legacy -w -P FORWARD ACCEPT
+else
+    skip "no legacy iptables here" "legacy iptables drops: STATUS"
+fi
