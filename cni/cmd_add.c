@@ -4,10 +4,12 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "cni/guest.h"
 #include "cni/kind.h"
 #include "cni/result.h"
 #include "cni/undo.h"
 #include "loader/base/cleanup.h"
+#include "loader/guest.h"
 
 /* All that an ADD holds on its way; the undo steps work on it too. */
 struct add {
@@ -128,6 +130,8 @@ static void fill_state(struct add *a)
     memcpy(st->mac, p->mac, 6);
     memcpy(st->host_mac, pw_host_mac, 6);
     memcpy(st->ips, p->ips, sizeof(st->ips));
+    if (p->kind->guest && req->conf.kata_dan)
+        snprintf(st->dan, sizeof(st->dan), "%s", req->conf.kata_dan);
     if (p->kind->pod_tap) {
         memcpy(st->tap, p->tap.name, sizeof(st->tap));
         snprintf(st->netns, sizeof(st->netns), "%s", req->env.netns);
@@ -138,7 +142,7 @@ static void fill_state(struct add *a)
 static int create(struct add *a, struct pw_err *err)
 {
     /* Before the first change to the kernel, so that whoever comes after a kill finds its way. */
-    int rc = pw_state_write(&a->st, a->req, err);
+    int rc = pw_state_write(&a->st, a->req, NULL, err);
 
     if (rc)
         return rc;
@@ -236,6 +240,18 @@ static json_t *result_of(const struct add *a)
     return pw_result_make(&r);
 }
 
+/* For Kata, when the operator wants it: a file that its shim reads. */
+static int write_dan(const struct add *a, const json_t *guest, struct pw_err *err)
+{
+    const struct pw_env *env = &a->req->env;
+    const char *netns = a->plan.kind->pod_tap ? env->netns : NULL;
+    pw_json *device = pw_guest_dan_device(guest, env->ifname);
+
+    if (!device)
+        return pw_err_errno(err, -ENOMEM, "Kata's file");
+    return pw_guest_dan_file(a->st.dan, env->container_id, env->ifname, netns, device, err);
+}
+
 int pw_cmd_add(const struct pw_req *req, json_t **answer, struct pw_err *err)
 {
     pw_cleanup(add_free) struct add a = {.req = req, .ns = PW_NETNS_INIT, .nl = PW_NL_INIT};
@@ -257,13 +273,17 @@ int pw_cmd_add(const struct pw_req *req, json_t **answer, struct pw_err *err)
         rc = configure(&a, err);
     if (rc)
         return rc;
+    pw_json *result = result_of(&a);
+    pw_json *guest = a.plan.kind->guest ? pw_guest_describe(&a.plan, req, result) : NULL;
+    if (!result || (a.plan.kind->guest && !guest))
+        return pw_err_errno(err, -ENOMEM, "result");
+    if (a.st.dan[0])
+        rc = write_dan(&a, guest, err);
     a.st.complete = true;
-    rc = pw_state_write(&a.st, req, err);
+    if (!rc)
+        rc = pw_state_write(&a.st, req, guest, err);
     if (rc)
         return rc;
-    pw_json *result = result_of(&a);
-    if (!result)
-        return pw_err_errno(err, -ENOMEM, "result");
     pw_undo_forget(&a.undo);
     *answer = PW_TAKE_PTR(result);
     return 0;

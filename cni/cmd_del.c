@@ -9,6 +9,7 @@
 #include "cni/netns.h"
 #include "loader/base/cleanup.h"
 #include "loader/expedite.h"
+#include "loader/guest.h"
 #include "loader/nl/link.h"
 
 static void keep_first(int *rc, int one)
@@ -53,6 +54,8 @@ int pw_detach_endpoint(const struct pw_state *st, struct pw_err *err)
     /* A record from before the device was made, or none, does not know its number. */
     uint32_t ifindex = st->host_ifindex ? st->host_ifindex : if_nametoindex(host_if);
     rc = remove_inside(st, err);
+    if (!rc && st->dan[0])
+        rc = pw_guest_dan_file(st->dan, st->container_id, st->ifname, NULL, NULL, err);
     /* The device first: with its programs goes the source check. */
     if (!rc)
         rc = delete_device(host_if, err);

@@ -127,6 +127,24 @@ static int read_tap(struct pw_netconf *c, struct pw_err *err)
     return 0;
 }
 
+/* "kataDan": the folder of Kata's files for directly attachable networks, or true for its default.
+ */
+static int read_kata(struct pw_netconf *c, struct pw_err *err)
+{
+    const json_t *v = pw_json_get(c->root, "kataDan");
+
+    if (json_is_true(v))
+        c->kata_dan = "/run/kata-containers/dans";
+    else if (json_is_string(v))
+        c->kata_dan = json_string_value(v);
+    else if (v && !json_is_false(v))
+        return pw_err_set(err, PW_CNI_CONF, "'kataDan' must be true, false or a folder");
+    if (c->kata_dan && (c->kata_dan[0] != '/' || strlen(c->kata_dan) > 100))
+        return pw_err_set(err, PW_CNI_CONF,
+                          "'kataDan': '%.100s' is no absolute path (of up to 100)", c->kata_dan);
+    return 0;
+}
+
 /* A user or group of CNI_ARGS. */
 static int read_id_arg(const struct pw_env *env, const char *key, uint32_t *id, bool *has,
                        struct pw_err *err)
@@ -458,6 +476,8 @@ static int read_root(struct pw_netconf *c, const struct pw_env *env, struct pw_e
     rc = read_devices(c, err);
     if (!rc)
         rc = read_tap(c, err);
+    if (!rc)
+        rc = read_kata(c, err);
     if (!rc)
         rc = read_uplinks(c, err);
     if (!rc)

@@ -36,6 +36,44 @@ static int make_tap(struct pw_nl *nl, const struct pw_tap *tap, uint32_t mtu, st
     return rc;
 }
 
+static json_t *text_of(const struct pw_addr *a, bool with_prefix)
+{
+    char text[PW_ADDR_STRLEN];
+    return json_string(pw_addr_text(a, with_prefix, text));
+}
+
+static void add_neighbour(json_t *list, const struct pw_addr *gw)
+{
+    char mac[PW_MAC_STRLEN];
+    json_array_append_new(list, json_pack("{s:o, s:s}", "address", text_of(gw, false), "mac",
+                                          pw_mac_text(pw_host_mac, mac)));
+}
+
+json_t *pw_guest_describe(const struct pw_plan *plan, const struct pw_req *req,
+                          const json_t *result)
+{
+    char mac[PW_MAC_STRLEN];
+    json_t *addresses = json_array(), *neighbours = json_array();
+
+    for (size_t i = 0; i < plan->n_ips; i++)
+        json_array_append_new(addresses, text_of(&plan->shown[i], true));
+    if (plan->has4)
+        add_neighbour(neighbours, &plan->gw4);
+    if (plan->has6)
+        add_neighbour(neighbours, &plan->gw6);
+    json_t *o = json_pack("{s:s, s:s*, s:i, s:s, s:i, s:o, s:o, s:O*, s:O*}", "tap", plan->tap.name,
+                          "netns", plan->kind->pod_tap ? req->env.netns : NULL, "queues",
+                          plan->tap.queues > 1 ? (int)plan->tap.queues : 1, "mac",
+                          pw_mac_text(plan->mac, mac), "mtu", (int)plan->mtu, "addresses",
+                          addresses, "neighbours", neighbours, "routes",
+                          json_object_get(result, "routes"), "dns", json_object_get(result, "dns"));
+    if (o && plan->tap.has_owner)
+        json_object_set_new(o, "owner", json_integer(plan->tap.owner));
+    if (o && plan->tap.has_group)
+        json_object_set_new(o, "group", json_integer(plan->tap.group));
+    return o;
+}
+
 int pw_guest_create_tap(struct pw_nl *nl, const struct pw_plan *plan, const struct pw_netns *ns,
                         struct pw_made *made, struct pw_err *err)
 {

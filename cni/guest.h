@@ -9,6 +9,11 @@
 #include "cni/iface.h"
 #include "cni/state.h"
 
+/* What the guest of a planned attachment needs to know, of the result made for it: see
+ * loader/guest.h. New reference, or NULL without memory. */
+json_t *pw_guest_describe(const struct pw_plan *plan, const struct pw_req *req,
+                          const json_t *result);
+
 /* See struct pw_kind. */
 int pw_guest_create_tap(struct pw_nl *nl, const struct pw_plan *plan, const struct pw_netns *ns,
                         struct pw_made *made, struct pw_err *err);

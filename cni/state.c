@@ -41,7 +41,7 @@ static void put_pod(json_t *o, const struct pw_env *env)
         json_decref(pod);
 }
 
-static json_t *record(const struct pw_state *st, const struct pw_req *req)
+static json_t *record(const struct pw_state *st, const struct pw_req *req, json_t *guest)
 {
     char text[PW_ADDR_STRLEN], mac[PW_MAC_STRLEN];
     json_t *o = json_object(), *ips = json_array();
@@ -70,15 +70,20 @@ static json_t *record(const struct pw_state *st, const struct pw_req *req)
         put(o, "tap", json_string(st->tap));
         put(o, "netnsId", json_integer((json_int_t)st->netns_id));
     }
+    if (st->dan[0])
+        put(o, "dan", json_string(st->dan));
+    if (guest)
+        put(o, "guest", json_incref(guest));
     put(o, "ipam", json_string(req->conf.ipam_type));
     put_pod(o, &req->env);
     return o;
 }
 
-int pw_state_write(const struct pw_state *st, const struct pw_req *req, struct pw_err *err)
+int pw_state_write(const struct pw_state *st, const struct pw_req *req, json_t *guest,
+                   struct pw_err *err)
 {
     char path[320], tmp[320];
-    pw_json *o = record(st, req);
+    pw_json *o = record(st, req, guest);
     pw_free char *text = o ? json_dumps(o, JSON_COMPACT) : NULL;
 
     if (!text)
@@ -153,6 +158,7 @@ int pw_state_parse(const char *text, size_t len, struct pw_state *out, struct pw
     st.device = (enum pw_device)pw_device_find(buf);
     copy_str(o, "tap", st.tap, sizeof(st.tap));
     copy_str(o, "netns", st.netns, sizeof(st.netns));
+    copy_str(o, "dan", st.dan, sizeof(st.dan));
     st.netns_id = (uint64_t)json_integer_value(json_object_get(o, "netnsId"));
     copy_str(o, "mac", buf, sizeof(buf));
     st.has_mac = pw_mac_parse(buf, st.mac, NULL) == 0;

@@ -6,7 +6,8 @@
  *
  * Keys: version, complete, network, containerId, ifname, netns, hostIf, hostIfindex, podIfindex,
  * device, asked, why, mtu, mac, hostMac, addresses, pod {namespace, name}, ipam; of kinds with a
- * tap in the pod's namespace: tap, netnsId.
+ * tap in the pod's namespace: tap, netnsId;
+ * of virtual machines: guest (loader/guest.h), dan.
  */
 #ifndef PW_CNI_STATE_H
 #define PW_CNI_STATE_H
@@ -23,6 +24,7 @@ struct pw_state {
     uint32_t host_ifindex, pod_ifindex, mtu;
     char tap[16];      /* in the pod's namespace; "" where there is none */
     char netns[256];   /* path, of kinds with such a tap, and */
+    char dan[128];     /* folder of Kata's file; "" where there is none */
     uint64_t netns_id; /* what it named: struct pw_netns */
     enum pw_device device;
     char asked[16]; /* device as configured or asked for by the pod */
@@ -33,8 +35,10 @@ struct pw_state {
     size_t n_ips;
 };
 
-/* Write or replace, atomically. `netns` and CNI_ARGS' pod names are taken from `req`. */
-int pw_state_write(const struct pw_state *st, const struct pw_req *req, struct pw_err *err);
+/* Write or replace, atomically. `netns` and CNI_ARGS' pod names are taken from `req`; `guest` (may
+ * be NULL) is what a virtual machine needs to know. */
+int pw_state_write(const struct pw_state *st, const struct pw_req *req, json_t *guest,
+                   struct pw_err *err);
 /* -ENOENT where there is none; -EBADMSG where it cannot be understood. */
 int pw_state_read(const char *container_id, const char *ifname, struct pw_state *out,
                   struct pw_err *err);

@@ -9,13 +9,14 @@ _podwirectl() {
         cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]}
         words=("${COMP_WORDS[@]}") cword=$COMP_CWORD
     fi
-    local commands="status endpoints drops path redirect load upgrade unload sweep version help"
+    local commands="status endpoints drops path redirect load upgrade unload sweep vm version help"
     local command="" i
     for ((i = 1; i < cword; i++)); do
         [[ ${words[i]} == -* ]] || { command=${words[i]}; break; }
     done
     case $prev in
     --proto | -p) mapfile -t COMPREPLY < <(compgen -W "tcp udp icmp" -- "$cur"); return ;;
+    --vmm) mapfile -t COMPREPLY < <(compgen -W "qemu cloud-hypervisor firecracker kata" -- "$cur"); return ;;
     --device) mapfile -t COMPREPLY < <(compgen -W "$(ls /sys/class/net 2>/dev/null)" -- "$cur"); return ;;
     --sport | --dport | --ttl | --size | --count | -n) return ;;
     esac
@@ -27,6 +28,7 @@ _podwirectl() {
     unload) list="--force $list" ;;
     drops) list="--follow --count $list" ;;
     endpoints) list="$(_podwirectl_pods) $list" ;;
+    vm) list="show args $(_podwirectl_pods) --vmm $list" ;;
     path) list="$(_podwirectl_pods) host outside --proto --sport --dport --ttl --size --device $list" ;;
     esac
     mapfile -t COMPREPLY < <(compgen -W "$list" -- "$cur")

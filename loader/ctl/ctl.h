@@ -25,7 +25,7 @@ struct ctl_cmd {
     const char *details; /* the rest of `podwirectl NAME --help` */
 };
 extern const struct ctl_cmd ctl_status, ctl_endpoints, ctl_drops, ctl_path, ctl_redirect, ctl_load,
-    ctl_unload, ctl_upgrade, ctl_sweep, ctl_version;
+    ctl_unload, ctl_upgrade, ctl_sweep, ctl_version, ctl_vm;
 
 /* "podwirectl: MESSAGE" on standard error; returns CTL_FAILED. With --json nothing else: standard
  * output stays empty. */
