@@ -93,8 +93,8 @@ struct pw_nft_rule_info {
     bool drops_all;        /* nothing but counter, log, and a final drop or reject */
     bool accepts;          /* ends with accept, and has no condition but devices' names */
     char iif[16], oif[16]; /* the packet's device must have that name, or one that begins so */
-    /* Not for a packet that opens a TCP or UDP flow and has no mark: the rule is about established
-     * flows, ICMP or marks. */
+    /* Not for a packet that opens a TCP or UDP flow: the rule is about established flows, ICMP, or
+     * what kube-proxy has marked. */
     bool not_for_new;
     bool may_accept;        /* accepts, perhaps under conditions; or nobody knows what it does */
     char jump[PW_NFT_NAME]; /* chain where it goes on */

@@ -164,6 +164,10 @@ int pw_nft_chain_list(struct pw_nl *nl, pw_nft_chain_fn fn, void *arg, struct pw
     return rc == -EINVAL || rc == -EOPNOTSUPP ? 0 : rc;
 }
 
+/* By which kube-proxy knows what it has to masquerade, and lets it pass. Other marks are somebody's
+ * own business, and may be on any packet. */
+#define KUBE_PROXY_MARK 0x4000U
+
 /* What is understood of conditions: the name of a device, whole or its beginning; and three by
  * which a rule is not for packets that open a flow. */
 struct reading {
@@ -221,7 +225,7 @@ static bool leaves_out_new(uint32_t key, bool ct_old, bool equal, const struct p
     if (key == NFT_META_L4PROTO + 1)
         return value->data[0] == IPPROTO_ICMP || value->data[0] == IPPROTO_ICMPV6;
     memcpy(&mark, value->data, value->len < sizeof(mark) ? value->len : sizeof(mark));
-    return key == NFT_META_MARK + 1 && mark != 0;
+    return key == NFT_META_MARK + 1 && mark == KUBE_PROXY_MARK;
 }
 
 static void read_cmp(struct pw_nlcur cur, struct reading *r, struct pw_nft_rule_info *out)
@@ -301,7 +305,7 @@ static void read_match(struct pw_nlcur cur, struct reading *r, struct pw_nft_rul
             continue;
         if (strcmp(name, "mark") == 0 && a.len >= sizeof(mark)) {
             memcpy(&mark, a.data, sizeof(mark));
-            out->not_for_new |= mark.mark != 0 && !mark.invert;
+            out->not_for_new |= mark.mark == KUBE_PROXY_MARK && !mark.invert;
         } else if (strcmp(name, "conntrack") == 0 && a.len >= sizeof(ct)) {
             memcpy(&ct, a.data, sizeof(ct));
             out->not_for_new |=

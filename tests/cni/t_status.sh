@@ -141,7 +141,7 @@ cat >"$TMP/kube" <<'X'
 X
 rules iptables-nft <"$TMP/kube"
 certain "with kube-proxy's rules and pings"
-for rule in "-s 10.1.0.0/24" "-m conntrack --ctstate NEW" "-p tcp --dport 443" "-o up0" "-m mark ! --mark 1" "! -i docker0"; do
+for rule in "-s 10.1.0.0/24" "-m conntrack --ctstate NEW" "-p tcp --dport 443" "-o up0" "-m mark --mark 1" "-m mark ! --mark 0x4000/0x4000" "! -i docker0"; do
     # shellcheck disable=SC2086
     iptables-nft -w -I DOCKER-USER $rule -j ACCEPT
     # IPv6 has none of that.
@@ -155,13 +155,16 @@ doubtful "accepted by address"
 nft flush ruleset
 nft -f - <<'X'
 table inet fw {
-    chain FORWARD { type filter hook forward priority 0; policy drop; ct state established,related accept; meta mark 7 accept; iifname "br0" accept; jump more; }
+    chain FORWARD { type filter hook forward priority 0; policy drop; ct state established,related accept; meta mark 0x4000 accept; iifname "br0" accept; jump more; }
     chain more { meta l4proto icmp accept; meta l4proto ipv6-icmp accept; }
 }
 X
 certain "nftables' own"
 nft add rule inet fw more ct state != established accept
 doubtful "an inverted state"
+nft flush chain inet fw more
+nft add rule inet fw more meta mark 7 accept
+doubtful "a mark of somebody's own"
 nft flush chain inet fw more
 nft add rule inet fw more tcp dport vmap '{ 80 : accept }'
 doubtful "a map of verdicts"
