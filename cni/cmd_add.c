@@ -195,6 +195,8 @@ static int configure(struct add *a, struct pw_err *err)
         rc = configure_inside(a, err);
     if (!rc)
         rc = pw_iface_configure_host(&a->nl, &a->plan, a->made.host.ifindex, err);
+    if (!rc && a->made.pod_ifindex)
+        rc = pw_iface_settle(&a->ns, a->made.pod_ifindex, err);
     return rc;
 }
 

@@ -124,3 +124,18 @@ int pw_iface_configure_host(struct pw_nl *nl, const struct pw_plan *plan, uint32
     rc = pw_nl_commit(nl, &b, NULL, NULL, err);
     return rc ? pw_err_wrap(err, "%s on the node", plan->host_if) : 0;
 }
+
+int pw_iface_settle(const struct pw_netns *ns, uint32_t ifindex, struct pw_err *err)
+{
+    pw_nlsock nl = PW_NL_INIT;
+    struct pw_link link;
+    int rc = pw_netns_enter(ns, err);
+
+    if (rc)
+        return rc;
+    rc = pw_nl_open(&nl, NETLINK_ROUTE, err);
+    pw_netns_leave(ns);
+    /* To be asked about the device makes link watch do its work at once (rtnl_getlink(), since 6.8;
+     * the host end needs none of this: it goes up last, and with carrier). */
+    return rc ? rc : pw_link_get(&nl, ifindex, NULL, &link, err);
+}

@@ -27,4 +27,8 @@ int pw_iface_configure_pod(struct pw_dp *dp, const struct pw_plan *plan, const c
 int pw_iface_configure_host(struct pw_nl *nl, const struct pw_plan *plan, uint32_t ifindex,
                             struct pw_err *err);
 
+/* Wait until the pod's end sends what it is given. Its carrier came with the host end's going up,
+ * and until the kernel's link watch has seen that, in its own time, what the pod sends is lost. */
+int pw_iface_settle(const struct pw_netns *ns, uint32_t ifindex, struct pw_err *err);
+
 #endif
