@@ -96,3 +96,40 @@ good "with a file for Kata: DEL" "$kata" DEL sandbox1 "" eth0
 is "with a file for Kata: the other stays" "$(jq -c '[.devices[].name]' $file)" '["eth1"]'
 good "with a file for Kata: DEL of the other" "$(jq -c '.name="two" | .ipam.ranges=[[{"subnet":"10.3.0.0/24"}]]' <<<"$kata")" DEL sandbox1 "" eth1
 is "with a file for Kata: it goes with the last" "$(ls /run/kata-containers/dans)" ""
+
+# Kata's own tap: it scans the namespace, joins a tap to the veth by filters of its own, and has the guest
+# configure itself by what it saw.
+good "veth for Kata: ADD" "$(conf 1.1.0 ".device=\"veth\" | $v4only")" ADD kata1 /run/netns/p1 eth0
+v4=$(answer '.ips[0].address')
+is "veth for Kata: a kind that it knows" "$(ip -n p1 -d -j link show eth0 | jq -r '.[0].linkinfo.info_kind')" veth
+is "veth for Kata: no route is the kernel's, whose it passes over" "$(ip -n p1 route show proto kernel)" ""
+ip -n p1 -j -N route show | jq -c '.[]' >"$TMP/routes"
+ip -n p1 -j neigh show nud permanent dev eth0 | jq -r '.[]|.dst + " " + .lladdr' >"$TMP/neighbours"
+like "veth for Kata: a permanent neighbour for the next hop" "$(cat "$TMP/neighbours")" "169.254.1.1 02:70:77:00:00:01"
+mac=$(pod_link p1 eth0 address)
+if pod p1 tc qdisc add dev eth0 ingress; then
+    tap_result 0 "veth for Kata: its ingress qdisc can be added"
+    pod p1 ip tuntap add tap0_kata mode tap vnet_hdr
+    pod p1 ip link set tap0_kata mtu 1400 up
+    pod p1 tc qdisc add dev tap0_kata ingress
+    pod p1 tc filter add dev eth0 ingress protocol all u32 match u32 0 0 action mirred egress redirect dev tap0_kata
+    pod p1 tc filter add dev tap0_kata ingress protocol all u32 match u32 0 0 action mirred egress redirect dev eth0
+    "$BUILD/tests/netns/guest" p1:tap0_kata p2:eth0 "$mac" 1400 >"$TMP/guest"
+    cleanup kill "$(cat "$TMP/guest")"
+    ip -n p2 link set eth0 up
+    ip -n p2 addr add "$v4" dev eth0
+    # Its agent sets those without a gateway first.
+    jq -r 'select(.gateway | not) | "route add \(.dst) dev eth0 scope link"' "$TMP/routes" >"$TMP/batch"
+    jq -r 'select(.gateway) | "route add \(.dst) via \(.gateway) dev eth0"' "$TMP/routes" >>"$TMP/batch"
+    sed 's/^\([^ ]*\) \(.*\)/neigh add \1 lladdr \2 dev eth0 nud permanent/' "$TMP/neighbours" >>"$TMP/batch"
+    ok "veth for Kata: the guest takes what was scanned" ip -n p2 -batch "$TMP/batch"
+    ok "veth for Kata: the guest reaches the node" pod p2 ping -c2 -W2 192.0.2.1
+    ok "veth for Kata: the node reaches the guest" ping -c2 -W2 "${v4%/*}"
+    netns_up p3
+    good "veth for Kata: ADD of another pod" "$(conf 1.1.0 "$v4only")" ADD other1 /run/netns/p3 eth0
+    ok "veth for Kata: which reaches the guest" pod p3 ping -c2 -W2 "${v4%/*}"
+    good "veth for Kata: DEL of it" "$(conf 1.1.0)" DEL other1 "" eth0
+else
+    skip "the kernel has no ingress qdisc" "veth for Kata: its ingress qdisc can be added"
+fi
+good "veth for Kata: DEL" "$(conf 1.1.0)" DEL kata1 "" eth0
