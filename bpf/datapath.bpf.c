@@ -51,6 +51,13 @@ int pw_guest_out(struct __sk_buff *skb)
     return bpf_redirect_peer(skb->ifindex - PW_TAP_IFINDEX, 0);
 }
 
+/* The same where the pod's interface is no pair's end (macvlan, say). */
+SEC("tcx/ingress")
+int pw_guest_send(struct __sk_buff *skb)
+{
+    return bpf_redirect(skb->ifindex - PW_TAP_IFINDEX, 0);
+}
+
 SEC("tcx/ingress")
 int pw_guest_in(struct __sk_buff *skb)
 {

@@ -14,6 +14,12 @@ int pw_cmd_status(const struct pw_req *req, struct pw_err *err);
 int pw_cmd_gc(const struct pw_req *req, struct pw_err *err);
 json_t *pw_cmd_version(enum pw_version version);
 
+/* The same for whoever stands behind another plugin (cni/cmd_redirect.c). */
+int pw_redirect_add(const struct pw_req *req, json_t **answer, struct pw_err *err);
+int pw_redirect_del(const struct pw_req *req, struct pw_err *err);
+int pw_redirect_check(const struct pw_req *req, struct pw_err *err);
+int pw_redirect_gc(struct pw_err *err);
+
 /* Take away what an attachment has in the kernel: devices (and with them addresses and routes),
  * programs, map entries. `st` as far as it is known: container_id and ifname always. Goes on after
  * a failure and returns the first. */

@@ -474,6 +474,9 @@ static int read_root(struct pw_netconf *c, const struct pw_env *env, struct pw_e
     pw_node_conf_default(&c->node);
     memcpy(c->node.network, c->name, strlen(c->name) + 1);
     rc = read_devices(c, err);
+    c->redirect_tap = env->redirect_tap;
+    if (!rc)
+        rc = pw_json_bool(c->root, "redirectTap", &c->redirect_tap, err);
     if (!rc)
         rc = read_tap(c, err);
     if (!rc)
@@ -499,11 +502,11 @@ static int read_root(struct pw_netconf *c, const struct pw_env *env, struct pw_e
     if (c->mtu && c->mtu < MTU_MIN)
         return pw_err_set(err, PW_CNI_CONF, "'mtu' is %u: 0 or at least %d", c->mtu, MTU_MIN);
     rc = pw_json_map(c->root, "dns", &c->dns, err);
-    if (!rc)
+    if (!rc && !c->redirect_tap)
         rc = read_ipam(c, err);
     if (!rc)
         rc = read_requests(c, env, err);
-    if (!rc)
+    if (!rc && !c->redirect_tap)
         rc = read_subnets(c, err);
     return rc || env->command != PW_CNI_GC ? rc : read_valid(c, err);
 }

@@ -20,6 +20,7 @@ enum pw_cni_command {
 struct pw_env {
     enum pw_cni_command command;
     const char *container_id, *netns, *ifname, *args, *path;
+    bool redirect_tap; /* called by the name of tc-redirect-tap; set by main */
 };
 
 #define PW_ENV_ARG_LEN 256

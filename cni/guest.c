@@ -7,12 +7,8 @@
 #include "cni/sysctl.h"
 #include "loader/expedite.h"
 
-/*
- * A tap as planned, in the thread's namespace, with a socket of that namespace; it stays down. What
- * the kernel tells back decides. Before it had its owner anybody could open a further queue.
- */
-static int make_tap(struct pw_nl *nl, const struct pw_tap *tap, uint32_t mtu, struct pw_link *link,
-                    struct pw_err *err)
+int pw_guest_make_tap(struct pw_nl *nl, const struct pw_tap *tap, uint32_t mtu,
+                      struct pw_link *link, struct pw_err *err)
 {
     pw_nlbatch_auto b = PW_NLBATCH_INIT;
     uint32_t ifindex = 0;
@@ -78,7 +74,7 @@ int pw_guest_create_tap(struct pw_nl *nl, const struct pw_plan *plan, const stru
                         struct pw_made *made, struct pw_err *err)
 {
     (void)ns;
-    return make_tap(nl, &plan->tap, plan->mtu, &made->host, err);
+    return pw_guest_make_tap(nl, &plan->tap, plan->mtu, &made->host, err);
 }
 
 static int make_tap_inside(const struct pw_plan *plan, const struct pw_made *made,
@@ -90,7 +86,7 @@ static int make_tap_inside(const struct pw_plan *plan, const struct pw_made *mad
     int rc = pw_nl_open(&nl, NETLINK_ROUTE, err);
 
     tap.ifindex = made->pod_ifindex + PW_TAP_IFINDEX;
-    return rc ? rc : make_tap(&nl, &tap, plan->mtu, &link, err);
+    return rc ? rc : pw_guest_make_tap(&nl, &tap, plan->mtu, &link, err);
 }
 
 int pw_guest_create_joined(struct pw_nl *nl, const struct pw_plan *plan, const struct pw_netns *ns,
@@ -113,7 +109,7 @@ int pw_guest_configure_joined(struct pw_dp *dp, const struct pw_plan *plan, cons
     pw_nlsock nl = PW_NL_INIT;
     pw_nlbatch_auto b = PW_NLBATCH_INIT;
     uint32_t ifindex = made->pod_ifindex;
-    int rc = pw_dp_tap_join(dp, plan->host_if, ifindex, err);
+    int rc = pw_dp_tap_join(dp, plan->host_if, ifindex, true, err);
 
     (void)skipped;
     /* The guest alone speaks by these devices, with its own MAC. */
@@ -153,25 +149,24 @@ int pw_guest_check_joined(const struct pw_state *st, const struct pw_ip_result *
         rc = see_device(&nl, st->pod_ifindex, st->ifname, err);
     if (!rc)
         rc = see_device(&nl, st->pod_ifindex + PW_TAP_IFINDEX, st->tap, err);
-    if (!rc && pw_dp_tap_check(st->host_if, st->pod_ifindex, err))
+    if (!rc && pw_dp_tap_check(st->host_if, st->pod_ifindex, true, err))
         rc = err->code = PW_CNI_CHECK;
     return rc;
 }
 
 /* By its number, which follows from that of the pod's interface: another of that name is not ours.
  */
-int pw_guest_remove_joined(const struct pw_state *st, struct pw_err *err)
+int pw_guest_remove_tap(const char *ifname, uint32_t beside, struct pw_err *err)
 {
     pw_nlsock nl = PW_NL_INIT;
     pw_nlbatch_auto b = PW_NLBATCH_INIT;
     struct pw_link link;
-    uint32_t beside = st->pod_ifindex;
     int rc = pw_nl_open(&nl, NETLINK_ROUTE, err);
 
     if (rc)
         return rc;
     /* A record from before the devices were made does not know. */
-    rc = pw_link_get(&nl, 0, st->ifname, &link, err);
+    rc = pw_link_get(&nl, 0, ifname, &link, err);
     if (!rc)
         beside = link.ifindex;
     if (rc && (rc != -ENODEV || !beside))
@@ -182,4 +177,9 @@ int pw_guest_remove_joined(const struct pw_state *st, struct pw_err *err)
     pw_link_del(&b, link.ifindex, NULL);
     pw_expedited;
     return pw_nl_commit(&nl, &b, NULL, NULL, err);
+}
+
+int pw_guest_remove_joined(const struct pw_state *st, struct pw_err *err)
+{
+    return pw_guest_remove_tap(st->ifname, st->pod_ifindex, err);
 }

@@ -14,6 +14,17 @@
 json_t *pw_guest_describe(const struct pw_plan *plan, const struct pw_req *req,
                           const json_t *result);
 
+/*
+ * A tap in the thread's namespace, with a socket of that namespace; it stays down. What the kernel
+ * tells back decides: before a tap has its owner anybody could open a further queue.
+ */
+int pw_guest_make_tap(struct pw_nl *nl, const struct pw_tap *tap, uint32_t mtu,
+                      struct pw_link *link, struct pw_err *err);
+/* Delete the tap beside an interface, with the thread inside; `beside` is that one's number in case
+ * it is gone, or 0. Found by its number: another of the same name is not ours. Success when gone.
+ */
+int pw_guest_remove_tap(const char *ifname, uint32_t beside, struct pw_err *err);
+
 /* See struct pw_kind. */
 int pw_guest_create_tap(struct pw_nl *nl, const struct pw_plan *plan, const struct pw_netns *ns,
                         struct pw_made *made, struct pw_err *err);

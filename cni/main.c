@@ -68,8 +68,28 @@ static void warn(const struct pw_req *req)
             req->conf.name, uplink);
 }
 
+static int dispatch_redirect(struct pw_req *req, json_t **answer, struct pw_err *err)
+{
+    switch (req->env.command) {
+    case PW_CNI_ADD:
+        return pw_redirect_add(req, answer, err);
+    case PW_CNI_DEL:
+        return pw_redirect_del(req, err);
+    case PW_CNI_CHECK_CMD:
+        return pw_redirect_check(req, err);
+    case PW_CNI_GC:
+        return pw_redirect_gc(err);
+    case PW_CNI_STATUS:
+    case PW_CNI_VERSION_CMD:
+        break;
+    }
+    return 0;
+}
+
 static int dispatch(struct pw_req *req, json_t **answer, struct pw_err *err)
 {
+    if (req->conf.redirect_tap)
+        return dispatch_redirect(req, answer, err);
     switch (req->env.command) {
     case PW_CNI_ADD:
         return pw_cmd_add(req, answer, err);
@@ -102,6 +122,7 @@ int main(int argc, char **argv)
     umask(022);
     if (pw_env_read(environ, &req.env, &err))
         return print_error(PW_V110, &err);
+    req.env.redirect_tap = strcmp(basename(argv[0]), "tc-redirect-tap") == 0;
     if (req.env.command == PW_CNI_VERSION_CMD)
         return version();
     if (pw_req_read_fd(STDIN_FILENO, &req.text, &req.len, &err))
@@ -118,6 +139,7 @@ int main(int argc, char **argv)
     if (!answer || print(answer) == 0)
         return 0;
     /* The runtime did not get what it needs to know of the pod: there is none, then. */
-    pw_cmd_del(&req, NULL);
+    req.env.command = PW_CNI_DEL;
+    dispatch(&req, NULL, NULL);
     return 1;
 }

@@ -215,18 +215,19 @@ static void plan_addresses(struct pw_plan *p, const struct pw_ip_result *ips)
 
 /* ---- device's attributes ---- */
 
-/* In the node's namespace the tap is the host end. In the pod's it has the number of the pod's
- * interface, and so KubeVirt's name: tap0 beside eth0, tap37a8eec1ce1 beside pod37a8eec1ce1. */
+void pw_plan_tap_name(const char *ifname, char out[16])
+{
+    snprintf(out, 16, "tap%.12s", strlen(ifname) > 3 ? ifname + 3 : ifname);
+}
+
+/* In the node's namespace the tap is the host end. */
 static void plan_tap(struct pw_plan *p, const struct pw_req *req)
 {
-    const char *ifname = req->env.ifname;
-
     p->tap = req->conf.tap;
     if (p->choice.device == PW_DEV_TAP)
         memcpy(p->tap.name, p->host_if, sizeof(p->tap.name));
     else if (!p->tap.name[0])
-        snprintf(p->tap.name, sizeof(p->tap.name), "tap%.12s",
-                 strlen(ifname) > 3 ? ifname + 3 : ifname);
+        pw_plan_tap_name(req->env.ifname, p->tap.name);
 }
 
 static uint32_t clamp(uint32_t v)

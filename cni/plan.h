@@ -17,6 +17,9 @@ extern const struct pw_addr pw_gateway4, pw_gateway6;
 
 /* Host end of an attachment: PW_IF_PREFIX and 11 hex digits of a hash. */
 void pw_plan_host_if(const char *container_id, const char *ifname, char out[16]);
+/* The tap beside an interface in the pod's namespace, named as KubeVirt wants it: tap0 beside eth0,
+ * tap37a8eec1ce1 beside pod37a8eec1ce1. */
+void pw_plan_tap_name(const char *ifname, char out[16]);
 
 /* Which device, from what the operator and the pod say and the kernel has. */
 struct pw_plan_device {

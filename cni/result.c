@@ -114,8 +114,7 @@ int pw_result_parse(const json_t *result, struct pw_ip_result *out, struct pw_er
     return 0;
 }
 
-/* Index of the container's interface in `interfaces`, or -1. */
-static json_int_t find_interface(const json_t *result, const char *ifname)
+json_int_t pw_result_find_interface(const json_t *result, const char *ifname)
 {
     json_t *list = NULL, *item;
     size_t i;
@@ -134,7 +133,7 @@ int pw_result_parse_of(const json_t *result, const char *ifname, struct pw_ip_re
                        struct pw_err *err)
 {
     struct pw_ip_result r = PW_IP_RESULT_INIT;
-    json_int_t ours = find_interface(result, ifname);
+    json_int_t ours = pw_result_find_interface(result, ifname);
     size_t n = 0;
     int rc = pw_result_parse(result, &r, err);
 

@@ -13,6 +13,9 @@ int pw_result_parse(const json_t *result, struct pw_ip_result *out, struct pw_er
 int pw_result_parse_of(const json_t *result, const char *ifname, struct pw_ip_result *out,
                        struct pw_err *err);
 
+/* Index of the container's interface in `interfaces` of a result, or -1. */
+json_int_t pw_result_find_interface(const json_t *result, const char *ifname);
+
 /* An interface for the answer. */
 struct pw_result_if {
     const char *name;

@@ -87,12 +87,14 @@ int pw_dp_ep_add(struct pw_dp *dp, const struct pw_endpoint *ep, struct pw_err *
 /*
  * Join a tap and the interface of a pod in the pod's namespace, which the calling thread is in:
  * what comes from either goes to the other. `ifindex` is the interface's, the tap's is by
- * PW_TAP_IFINDEX higher. `name` is the endpoint's host end; pw_dp_ep_del takes the programs off
- * with the rest.
+ * PW_TAP_IFINDEX higher; `pair`: the interface is the end of a pair, whose other end gets what the
+ * tap sends. `name` is the endpoint's host end, or another name without one; pw_dp_ep_del takes the
+ * programs off with the rest.
  */
-int pw_dp_tap_join(struct pw_dp *dp, const char *name, uint32_t ifindex, struct pw_err *err);
+int pw_dp_tap_join(struct pw_dp *dp, const char *name, uint32_t ifindex, bool pair,
+                   struct pw_err *err);
 /* -ESTALE when they are not joined. */
-int pw_dp_tap_check(const char *name, uint32_t ifindex, struct pw_err *err);
+int pw_dp_tap_check(const char *name, uint32_t ifindex, bool pair, struct pw_err *err);
 
 /* Remove all of an endpoint, also when part of it, or the device, is gone already. `ifindex` may
  * be 0 when unknown. Entries of `addrs` are removed only where they still belong to the endpoint;

@@ -30,7 +30,8 @@ static size_t hooks_of(enum pw_device device, enum pw_hook out[2])
 }
 
 static const enum pw_hook pod_hooks[] = {PW_HOOK_NETKIT_GUARD, PW_HOOK_NETKIT_FROM_POD,
-                                         PW_HOOK_FROM_POD, PW_HOOK_GUEST_IN, PW_HOOK_GUEST_OUT};
+                                         PW_HOOK_FROM_POD,     PW_HOOK_GUEST_IN,
+                                         PW_HOOK_GUEST_OUT,    PW_HOOK_GUEST_SEND};
 
 static enum pw_map ip_map(const struct pw_addr *a)
 {
@@ -376,49 +377,62 @@ int pw_dp_ep_check(struct pw_dp *dp, const struct pw_endpoint *ep, struct pw_err
     return 0;
 }
 
-/* The hooks of a tap in a pod's namespace, and the device of each. */
-static const struct guest_hook {
+/* A hook of a tap in a pod's namespace and its device, counted from the pod's interface. */
+struct guest_hook {
     enum pw_hook hook;
-    uint32_t offset; /* from the pod's interface */
-} guest_hooks[] = {{PW_HOOK_GUEST_IN, 0}, {PW_HOOK_GUEST_OUT, PW_TAP_IFINDEX}};
+    uint32_t offset;
+};
 
-static int join(struct pw_dp *dp, const char *name, uint32_t ifindex, struct pw_err *err)
+static void guest_hooks(bool pair, struct guest_hook out[2])
 {
-    for (size_t i = 0; i < PW_ARRAY_SIZE(guest_hooks); i++) {
-        const struct guest_hook *h = &guest_hooks[i];
-        pw_fd prog = pw_dp_prog(dp, pw_hook_program(h->hook), err);
+    out[0] = (struct guest_hook){PW_HOOK_GUEST_IN, 0};
+    out[1] = (struct guest_hook){pair ? PW_HOOK_GUEST_OUT : PW_HOOK_GUEST_SEND, PW_TAP_IFINDEX};
+}
+
+static int join(struct pw_dp *dp, const char *name, uint32_t ifindex, bool pair, struct pw_err *err)
+{
+    struct guest_hook hooks[2];
+
+    guest_hooks(pair, hooks);
+    for (size_t i = 0; i < PW_ARRAY_SIZE(hooks); i++) {
+        enum pw_hook hook = hooks[i].hook;
+        pw_fd prog = pw_dp_prog(dp, pw_hook_program(hook), err);
         if (prog < 0)
             return prog;
         pw_expedited;
-        int rc = pw_attach(name, ifindex + h->offset, h->hook, prog, err);
+        int rc = pw_attach(name, ifindex + hooks[i].offset, hook, prog, err);
         if (rc)
             return rc;
     }
     return 0;
 }
 
-int pw_dp_tap_join(struct pw_dp *dp, const char *name, uint32_t ifindex, struct pw_err *err)
+int pw_dp_tap_join(struct pw_dp *dp, const char *name, uint32_t ifindex, bool pair,
+                   struct pw_err *err)
 {
     pw_fd lock = pw_lock(PW_LOCK_SHARED, err);
     if (lock < 0)
         return lock;
     int rc = pw_dp_refresh(dp, err);
     if (!rc)
-        rc = join(dp, name, ifindex, err);
+        rc = join(dp, name, ifindex, pair, err);
     return rc ? pw_err_wrap(err, "join the tap to the interface of %s", name) : 0;
 }
 
-int pw_dp_tap_check(const char *name, uint32_t ifindex, struct pw_err *err)
+int pw_dp_tap_check(const char *name, uint32_t ifindex, bool pair, struct pw_err *err)
 {
-    for (size_t i = 0; i < PW_ARRAY_SIZE(guest_hooks); i++) {
-        const struct guest_hook *h = &guest_hooks[i];
+    struct guest_hook hooks[2];
+
+    guest_hooks(pair, hooks);
+    for (size_t i = 0; i < PW_ARRAY_SIZE(hooks); i++) {
+        enum pw_hook hook = hooks[i].hook;
         struct pw_attached at;
-        int rc = pw_attach_info(name, h->hook, &at, err);
+        int rc = pw_attach_info(name, hook, &at, err);
         if (rc && rc != -ENOENT)
             return rc;
-        if (rc || !pw_attached_to(&at, h->hook, ifindex + h->offset))
+        if (rc || !pw_attached_to(&at, hook, ifindex + hooks[i].offset))
             return pw_err_set(err, -ESTALE, "program %s of %s is not attached",
-                              pw_hook_program(h->hook), name);
+                              pw_hook_program(hook), name);
     }
     return 0;
 }

@@ -23,9 +23,9 @@
 json_t *pw_guest_dan_device(const json_t *guest, const char *ifname);
 
 /*
- * Put a device into the file of a sandbox, DIR/ID.json, or take it out (`device` NULL). The file goes
- * with the last device; taking out succeeds where there is none. DIR, an
- * absolute path, and its parent are made.
+ * Put a device into the file of a sandbox, DIR/ID.json, or take it out (`device` NULL). The file
+ * goes with the last device; taking out succeeds where there is none. DIR, an absolute path, and
+ * its parent are made.
  */
 int pw_guest_dan_file(const char *dir, const char *id, const char *ifname, const char *netns,
                       json_t *device, struct pw_err *err);

@@ -68,3 +68,18 @@ bad() { # NAME CODE CONF COMMAND ID NETNS IFNAME [VAR=VALUE...]
 answer() { jq -r "$1" "$TMP/out"; }              # JQ
 pod() { ip netns exec "$@"; }                    # NETNS COMMAND...
 pod_link() { ip -n "$1" -j link show "$2" | jq -r ".[0].$3"; } # NETNS IFNAME KEY
+
+# vmconf.StaticNetworkConfFrom: exactly one interface in the sandbox that the container's id names; exactly
+# one other of that name, whose sandbox is the namespace to enter; exactly one address of the former;
+# the MTU read from the tap; then "ip=" of that address, its gateway and its mask.
+static_conf() { # RESULT ID: "TAP NETNS MAC ADDRESS GATEWAY", or the SDK's complaint
+    jq -r --arg id "$2" '
+        [.interfaces[] | select(.sandbox == $id)] as $vm |
+        if ($vm | length) != 1 then "expected 1 interface in sandbox" else
+        [.interfaces[] | select(.sandbox != $id and .name == $vm[0].name)] as $tap |
+        if ($tap | length) != 1 then "expected 1 interface with name" else
+        (.interfaces | map(.sandbox == $id) | index(true)) as $i |
+        [.ips[] | select(.interface == $i)] as $ip |
+        if ($ip | length) != 1 then "expected to find 1 IP" else
+        "\($tap[0].name) \($tap[0].sandbox) \($vm[0].mac) \($ip[0].address) \($ip[0].gateway)" end end end' "$1"
+}

@@ -12,20 +12,6 @@ netns_up p1 p2
 ctl() { "$BUILD/podwirectl" "$@"; }
 v4only='.ipam.ranges=[[{"subnet":"10.1.0.0/24"}]] | .ipam.routes=[{"dst":"0.0.0.0/0"}] | .dns={nameservers:["10.1.0.3"]}'
 
-# vmconf.StaticNetworkConfFrom: exactly one interface in the sandbox that the container's id names; exactly
-# one other of that name, whose sandbox is the namespace to enter; exactly one address of the former;
-# the MTU read from the tap; then "ip=" of that address, its gateway and its mask.
-static_conf() { # RESULT ID: "TAP NETNS MAC ADDRESS GATEWAY", or the SDK's complaint
-    jq -r --arg id "$2" '
-        [.interfaces[] | select(.sandbox == $id)] as $vm |
-        if ($vm | length) != 1 then "expected 1 interface in sandbox" else
-        [.interfaces[] | select(.sandbox != $id and .name == $vm[0].name)] as $tap |
-        if ($tap | length) != 1 then "expected 1 interface with name" else
-        (.interfaces | map(.sandbox == $id) | index(true)) as $i |
-        [.ips[] | select(.interface == $i)] as $ip |
-        if ($ip | length) != 1 then "expected to find 1 IP" else
-        "\($tap[0].name) \($tap[0].sandbox) \($vm[0].mac) \($ip[0].address) \($ip[0].gateway)" end end end' "$1"
-}
 for v in 0.4.0 1.0.0 1.1.0; do
     good "pod-tap, $v: ADD" "$(conf $v '.device="pod-tap"')" ADD vm-$v /run/netns/p1 eth0
     cp "$TMP/out" "$TMP/result"
