@@ -124,6 +124,7 @@ json_t *nb_settings_json(const struct nb_plan *p)
     json_object_set_new(o, "family", json_integer(s->family));
     put(o, "congestion_control", s->cc ? s->cc : "kernel default");
     put(o, "qdisc", s->qdisc ? s->qdisc : "kernel default");
+    put(o, "wire_neighbours", "permanent");
     json_object_set_new(o, "gro", json_boolean(s->gro));
     json_object_set_new(o, "gso_max", json_integer(s->gso_max));
     json_object_set_new(o, "mtu", json_integer(s->mtu));

@@ -17,6 +17,7 @@ const char *const nb_where_title[NB_WHERES] = {"Two pods on one node", "Pod to a
 /* Documentation addresses on the wire, private ones for pods. */
 static const char *const wire4[2] = {"192.0.2.1/24", "192.0.2.2/24"};
 static const char *const wire6[2] = {"fd00:c0::1/64", "fd00:c0::2/64"};
+#define WIRE_MAC "02:4e:42:00:00:%02x" /* of node 1 or 2 */
 static const char *const pods4[2] = {"10.244.1.0/24", "10.244.2.0/24"};
 static const char *const pods6[2] = {"fd00:244:1::/64", "fd00:244:2::/64"};
 
@@ -52,31 +53,28 @@ static int sysctls(const struct nb_spot *at, bool forward, struct pw_err *err)
 static int node_net(struct nb_site *s, int i, struct pw_err *err)
 {
     struct nb_spot at = {&s->node[i], -1};
+    bool v4 = s->set->family == 4;
+    char peer[20];
     int rc = sysctls(&at, true, err);
+
+    snprintf(peer, sizeof(peer), v4 ? "192.0.2.%d" : "fd00:c0::%d", 2 - i);
     if (rc < 0 || (rc = nb_cmd(&at, err, "ip link set lo up")) < 0 ||
-        (rc = nb_cmd(&at, err, "ip link set eth0 up")) < 0)
+        (rc = nb_cmd(&at, err, "ip link set eth0 up")) < 0 ||
+        (rc = nb_cmd(&at, err, "ip addr add %s dev eth0%s", v4 ? wire4[i] : wire6[i],
+                     v4 ? "" : " nodad")) < 0 ||
+        (rc = nb_cmd(&at, err, "ip route add %s via %s", v4 ? pods4[1 - i] : pods6[1 - i], peer)) <
+            0 ||
+        (rc = nb_cmd(&at, err, "ip route add default via %s", peer)) < 0)
         return rc;
-    if (s->set->family == 4) {
-        char peer[20];
-        snprintf(peer, sizeof(peer), "192.0.2.%d", 2 - i);
-        if ((rc = nb_cmd(&at, err, "ip addr add %s dev eth0", wire4[i])) < 0 ||
-            (rc = nb_cmd(&at, err, "ip route add %s via %s", pods4[1 - i], peer)) < 0 ||
-            (rc = nb_cmd(&at, err, "ip route add default via %s", peer)) < 0)
-            return rc;
-    } else {
-        char peer[20];
-        snprintf(peer, sizeof(peer), "fd00:c0::%d", 2 - i);
-        if ((rc = nb_cmd(&at, err, "ip addr add %s dev eth0 nodad", wire6[i])) < 0 ||
-            (rc = nb_cmd(&at, err, "ip route add %s via %s", pods6[1 - i], peer)) < 0 ||
-            (rc = nb_cmd(&at, err, "ip route add default via %s", peer)) < 0)
-            return rc;
-    }
+    /* Whether a neighbour is just being verified depends on who asked first, which differs from
+     * path to path, and sends each packet of some seconds by a longer way. */
+    if ((rc = nb_cmd(&at, err, "ip neigh replace %s lladdr " WIRE_MAC " dev eth0 nud permanent",
+                     peer, 2 - i)) < 0)
+        return rc;
     struct nb_end *e = &s->host[i];
     e->spot = at;
     snprintf(e->dev, sizeof(e->dev), "eth0");
-    if ((rc = pw_addr_parse(s->set->family == 4 ? wire4[i] : wire6[i], &e->addr, err)) < 0)
-        return rc;
-    return 0;
+    return pw_addr_parse(v4 ? wire4[i] : wire6[i], &e->addr, err);
 }
 
 static int wire(struct nb_site *s, struct pw_err *err)
@@ -85,9 +83,9 @@ static int wire(struct nb_site *s, struct pw_err *err)
     /* Both ends are made here and one is sent over: `ip` takes a namespace by the path of our
      * descriptor, since nodes have no names. */
     int rc = nb_cmd(&a, err,
-                    "ip link add eth0 address 02:4e:42:00:00:01 mtu %u type veth peer name eth0 "
-                    "address 02:4e:42:00:00:02 mtu %u netns /proc/%d/fd/%d",
-                    s->set->mtu, s->set->mtu, (int)getpid(), s->node[1].net);
+                    "ip link add eth0 address " WIRE_MAC " mtu %u type veth peer name eth0 "
+                    "address " WIRE_MAC " mtu %u netns /proc/%d/fd/%d",
+                    1, s->set->mtu, 2, s->set->mtu, (int)getpid(), s->node[1].net);
     return rc;
 }
 
