@@ -2,12 +2,12 @@
 # SPDX-License-Identifier: Apache-2.0
 # First in a chain, with the reference plugins portmap, tuning and sbr behind: each does its work on
 # our device, CHECK of the whole list is content, DEL in reverse order leaves nothing.
+# pw-test: vm-more
 . "$(dirname "$0")/../lib/tap.sh"
 . "$TOP/tests/cni/lib.sh"
 REF=
 for d in /usr/lib/cni /opt/cni/bin; do [ ! -x $d/portmap ] || REF=$d; done
 [ -n "$REF" ] || skip_all "no reference plugins"
-need curl python3
 
 node_up 1500
 netns_up p1 p2 warm outside
@@ -53,19 +53,16 @@ must ok "ADD with portmap and tuning" chain ADD c1 /run/netns/p1 eth0 "$us" "$tu
 is "tuning's MTU" "$(pod_link p1 eth0 mtu)" 1380
 is "tuning's sysctl" "$(pod p1 cat /proc/sys/net/core/somaxconn)" 777
 is "our interfaces are in the last result" "$(jq -r '.interfaces[1].name' "$TMP/chain-c1-eth0")" eth0
-pod p1 sh -c 'mkdir -p '"$TMP"'/www; echo hello >'"$TMP"'/www/index.html; cd '"$TMP"'/www && exec python3 -c "import http.server as h, socketserver as s; s.TCPServer((\"\", 8080), h.SimpleHTTPRequestHandler).serve_forever()" >/dev/null 2>&1' &
-server=$!
-cleanup kill $server # (not http.server itself: it first asks for its own name, for 10 seconds)
-ok "the pod's server is up" wait_for 10 pod p1 curl -fsS -m 2 http://127.0.0.1:8080/
-is "hostPort from outside" "$(ip netns exec outside curl -sS -m 5 http://192.0.2.1:18080/)" hello
-is "hostPort from the node" "$(curl -sS -m 5 http://192.0.2.1:18080/)" hello
+reaches() { # FROM DST PORT: the server of the pod, all that is sent and answered
+    "$BUILD/tests/netns/pwt" <<<"tcp x from=$1 to=p1 dst=$2 port=$3 atport=8080"
+}
+ok "hostPort from outside" reaches outside 192.0.2.1 18080
+ok "hostPort from the node" reaches node 192.0.2.1 18080
 # Not of portmap: Debian 12's looks for the IPv4 rule in IPv6's table.
 ok "CHECK of the list" chain CHECK c1 /run/netns/p1 eth0 "$us" "$tuning"
 must ok "another pod" chain ADD c2 /run/netns/p2 eth0 "$us"
-is "hostPort from a pod of the node" "$(pod p2 curl -sS -m 5 http://192.0.2.1:18080/)" hello
-v4=$(jq -r '.ips[0].address' "$TMP/chain-c1-eth0" | cut -d/ -f1)
-is "and the pod's own address" "$(pod p2 curl -sS -m 5 "http://$v4:8080/")" hello
-kill $server
+ok "hostPort from a pod of the node" reaches p2 192.0.2.1 18080
+ok "and the pod's own address" reaches p2 "$(jq -r '.ips[0].address' "$TMP/chain-c1-eth0" | cut -d/ -f1)" 8080
 ok "DEL of the list" chain DEL c1 /run/netns/p1 eth0 "$us" "$tuning" "$portmap"
 ok "DEL of the list again" chain DEL c1 "" eth0 "$us" "$tuning" "$portmap"
 ok "DEL of the other" chain DEL c2 /run/netns/p2 eth0 "$us"

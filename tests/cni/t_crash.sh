@@ -3,12 +3,16 @@
 # The plugin killed at each of its system calls, by strace: after ADD killed there, DEL or GC leaves
 # nothing; after DEL killed there, DEL does. And each system call of ADD failing: ADD then undoes
 # what it did, or succeeds all the same.
+# In the guests, with netkit pods, at every 20th call: the rest of the plugin is the same there.
+# pw-test: vm-more
 # pw-test: timeout=900 serial
 . "$(dirname "$0")/../lib/tap.sh"
 . "$TOP/tests/cni/lib.sh"
 need strace
 
 WIDTH=${CRASH_WIDTH:-16} # pods at once between two looks
+STEP=${CRASH_STEP:-1}    # only every so many calls
+[ -z "${PODWIRE_VM:-}" ] || STEP=${CRASH_STEP:-20}
 node_up 1500
 pods=()
 for ((i = 0; i < WIDTH; i++)); do pods+=("p$i"); done
@@ -40,11 +44,14 @@ points() { # COMMAND ID
         seen && $1 != "exit_group" { print $1, n[$1] }' | sed "${CRASH_FROM:+1,/^$CRASH_FROM\$/d}"
 }
 
-# Runs through the points in batches of one for each pod; MODE says what happens at a point.
+# Runs through the points in batches of one for each pod; MODE says what happens at a point. Of those
+# that are left out each mode leaves out others.
+offset=0
 batches() { # NAME POINTS-FILE MODE
     local name=$1 file=$2 mode=$3 first=1 point call when rc n=0 i p died=0 failed=0 passed=0 before=${tap_failed:-0}
     local -a list
-    mapfile -t list <"$file"
+    mapfile -t list < <(awk -v step="$STEP" -v at=$((offset * STEP / 4)) 'NR % step == at % step' "$file")
+    offset=$((offset + 1))
     while [ $n -lt ${#list[@]} ]; do
         for ((i = 0; i < WIDTH && n < ${#list[@]}; i++, n++)); do
             p=${pods[i]}
@@ -86,8 +93,10 @@ batches() { # NAME POINTS-FILE MODE
     [ "${tap_failed:-0}" != "$before" ] || tap_result 0 "$name: $n points, nothing is left after any"
     diag "$name: $died died, $failed failed, $passed went through"
     case $mode in
-    fail) ok "$name: some fail" test $failed -gt 20 ;;
-    *) is "$name: all of them die" "$died" "$n" ;;
+    fail) ok "$name: some fail" test $failed -gt $((20 / STEP)) ;;
+    *)
+        # In a guest calls that wait for the kernel are now more, now fewer: the last may not be reached.
+        ok "$name: $died of $n die" test "$died" -ge $((STEP == 1 ? n : n * 3 / 4)) ;;
     esac
 }
 

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # What pods and runtimes ask for: device, MAC, addresses, ranges; IPv6 that the runtime switched off;
 # BIG TCP and MTU from the uplink; several interfaces in one pod.
-# pw-test: vm-more
+# pw-test: vm
 # pw-test: timeout=300
 . "$(dirname "$0")/../lib/tap.sh"
 . "$TOP/tests/cni/lib.sh"

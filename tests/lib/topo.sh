@@ -16,7 +16,6 @@
 #   invalid_flows       of TCP and UDP only, since an unasked ICMP answer is INVALID for good reason
 #   test_devices        kinds of devices to test: $PODWIRE_TEST_DEVICES, or all the kernel has;
 #                       "reference": the ptp plugin, to prove the tests themselves
-#   few_devices         the same, without netkit-l2 where that only costs time
 #   guest_devices       sets GUESTS to the kinds whose pods are virtual machines
 #   pod_add NAME [JQ]   a pod of kind $DEVICE in namespace NAME through CNI ADD; JQ changes the
 #                       conflist. Sets IP4[NAME] IP6[NAME] HOSTIF[NAME]. Of a virtual machine NAME is
@@ -32,7 +31,7 @@ export NODE4=172.16.0.1 NODE6=2001:db8::1 RT4=172.16.0.254 RT6=2001:db8::fe
 export N2_4=10.2.0.2 N2_6=fd00:2::2 FAR4=10.3.0.2 FAR6=fd00:3::2
 export OUT4=198.51.100.2 OUT6=2001:db8:f::2 OUTFAR4=203.0.113.2 OUTFAR6=2001:db8:e::2
 # Emulated processors are slow: nothing here asserts times, only how long a stall is waited for.
-if grep -qs QEMU /sys/class/dmi/id/sys_vendor; then
+if [ -n "${PODWIRE_VM:-}" ]; then
     export PWT_STALL=${PWT_STALL:-20000} PW_QUIET=${PW_QUIET:-100}
 fi
 
@@ -168,15 +167,6 @@ guest_devices() {
         # shellcheck disable=SC2034 # read by tests
         GUESTS=(tap pod-tap)
     fi
-}
-
-# The same without kinds that differ only in what frames look like, where processors are emulated.
-few_devices() {
-    local d out=()
-    for d in $(test_devices); do
-        [ "$d" = netkit-l2 ] && [ -n "${PW_QUIET:-}" ] || out+=("$d")
-    done
-    echo "${out[@]}"
 }
 
 pod_conf() { # [JQ]: the conflist for a pod of kind $DEVICE

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <linux/icmp.h>
 #include <linux/icmpv6.h>
+#include <linux/sock_diag.h>
 #include <netinet/ip.h>
 #include <netinet/tcp.h>
 #include <poll.h>
@@ -307,6 +308,36 @@ static pid_t run_step(const char *command)
     return pid;
 }
 
+/* Packets that the kernel itself threw away so far because a processor's queue was full. */
+static unsigned long backlog_drops(void)
+{
+    FILE *f = fopen("/proc/net/softnet_stat", "re");
+    unsigned long sum = 0, dropped;
+
+    if (!f)
+        return 0;
+    while (fscanf(f, "%*x %lx %*[^\n]", &dropped) == 1)
+        sum += dropped;
+    fclose(f);
+    return sum;
+}
+
+/* What the kernel threw away because this socket's own buffer was full: our fault, not the
+ * network's. */
+static unsigned own_drops(const struct tr_state *st)
+{
+    int fds[] = {st->client, st->listener};
+    unsigned sum = 0;
+
+    for (unsigned i = 0; i < 2; i++) {
+        uint32_t info[SK_MEMINFO_VARS] = {0};
+        socklen_t len = sizeof(info);
+        if (fds[i] >= 0 && getsockopt(fds[i], SOL_SOCKET, SO_MEMINFO, info, &len) == 0)
+            sum += info[SK_MEMINFO_DROPS];
+    }
+    return sum;
+}
+
 static void wait_for_events(const struct tr_flow *flows, unsigned n)
 {
     static struct pollfd p[3 * MAX_FLOWS];
@@ -326,6 +357,7 @@ static void wait_for_events(const struct tr_flow *flows, unsigned n)
 
 unsigned tr_run(struct tr_flow *flows, unsigned n, const char *const *steps, unsigned n_steps)
 {
+    unsigned long full = backlog_drops();
     unsigned wrong = 0, step = 0;
     bool stop = false;
     pid_t child = 0;
@@ -358,9 +390,12 @@ unsigned tr_run(struct tr_flow *flows, unsigned n, const char *const *steps, uns
             busy = true;
             all_moved = all_moved && moved_enough(f);
             if (nsx_now() - st->progress > tr_stall_ms)
-                tr_fail(f, "nothing moves any more (%llu moved, %llu under way%s)",
+                tr_fail(f,
+                        "nothing moves any more (%llu moved, %llu under way%s; full queues %lu, "
+                        "full sockets %u)",
                         (unsigned long long)f->moved, (unsigned long long)(st->next - st->answered),
-                        st->connected ? "" : ", not connected");
+                        st->connected ? "" : ", not connected", backlog_drops() - full,
+                        own_drops(st));
         }
         if (child && waitpid(child, &status, WNOHANG) == child) {
             child = 0;

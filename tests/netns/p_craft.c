@@ -5,7 +5,8 @@
  *   KIND    udp, dhcp-server, dhcp-client, arp-request, arp-reply, ns, na, dad, rs, ra, redirect,
  *           mld, vlan, ethertype, runt
  *   keys    src= dst= (addresses), smac= dmac= (frame), sha= spa= tpa= (ARP), target= lladdr=
- *           (ND; lladdr=none leaves the option out), sport= dport= n= (how often, default 3)
+ *           (ND; lladdr=none leaves the option out), sport= dport= n= (how often, default 3),
+ *           direct=1 (straight to the driver, past queues and the programs at the device's egress)
  * Waits until nothing has come for $PW_QUIET ms (default 40). Prints "PLACE COUNT" for each watched
  * place, and "answer MAC COUNT" for ARP and neighbour advertisements that come back to the sender.
  */
@@ -26,7 +27,7 @@ static struct {
     const char *key, *value;
 } args[] = {{"from", NULL},    {"src", NULL},  {"dst", NULL}, {"smac", NULL},   {"dmac", NULL},
             {"sha", NULL},     {"spa", NULL},  {"tpa", NULL}, {"target", NULL}, {"lladdr", NULL},
-            {"sport", "4000"}, {"dport", "9"}, {"n", "3"},    {"kind", NULL}};
+            {"sport", "4000"}, {"dport", "9"}, {"n", "3"},    {"direct", "0"},  {"kind", NULL}};
 
 static struct {
     const char *place;
@@ -168,7 +169,7 @@ int main(int argc, char **argv)
     static struct pkt p;
     static uint8_t frame[70000];
     struct pollfd fds[10];
-    int fd = -1, quiet = 40;
+    int fd = -1, quiet = 40, direct = 0;
 
     nsx_enter("-");
     for (int i = 1; i < argc; i++) {
@@ -197,6 +198,9 @@ int main(int argc, char **argv)
         fds[i] = (struct pollfd){.fd = watch[i].fd, .events = POLLIN};
     }
     fds[n_watch] = (struct pollfd){.fd = fd, .events = POLLIN};
+    direct = (int)nsx_number(arg("direct", NULL));
+    if (direct && setsockopt(fd, SOL_PACKET, PACKET_QDISC_BYPASS, &direct, sizeof(direct)) < 0)
+        die("bypass queues", arg("from", NULL));
     make(&p);
     for (int i = (int)nsx_number(arg("n", NULL)); i > 0; i--)
         /* netkit tells the sender of a drop at once. */

@@ -28,7 +28,7 @@ for at in "node up0" "rt p0"; do
 done
 # A far end that is a neighbour: a router on the way would have to forward.
 in_ns rt sh -c 'ip addr add 10.9.0.1/32 dev lo; ip addr add fd00:9::1/128 dev lo'
-for DEVICE in $(few_devices); do
+for DEVICE in $(test_devices); do
     pod_add pod1
     pod_add pod2
     is "$DEVICE: the pod's device takes the uplink's size" "$(size_of pod1 eth0 gso_max_size)" $SIZE

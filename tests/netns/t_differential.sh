@@ -5,7 +5,7 @@
 # switched between them: what arrives where, with the same layer 3 and 4 headers and bytes, and
 # what comes back. From a pod to every sort of place, and from the wire to pods.
 # Seen to fail: mutate.sh fragments, ttl-one, mtu, header-sum (which was a fault of ours once).
-# pw-test: vm-more
+# pw-test: vm
 # pw-test: timeout=300
 # shellcheck disable=SC2086 # addresses, names and numbers: nothing to split
 . "$(dirname "$0")/../lib/tap.sh"

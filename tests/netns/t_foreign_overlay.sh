@@ -38,7 +38,7 @@ ip link del probe
 tunnel node 1 "$NODE4" "$N2_4" 10.4.0.0/24 fd00:4::/64
 tunnel n2 2 "$N2_4" "$NODE4" 10.1.0.0/24 fd00:1::/64
 in_ns n2 sh -c "ip addr add $REMOTE4/32 dev lo; ip addr add $REMOTE6/128 dev lo"
-read -ra devices < <(few_devices)
+read -ra devices < <(test_devices)
 for DEVICE in "${devices[@]}"; do
     before=$(invalid_flows)
     for uplinks in '[]' '["up0", "vx0"]'; do

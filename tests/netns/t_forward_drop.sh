@@ -34,7 +34,7 @@ forwarded() { # [more]
 
 topo_up
 [ -x "$BUILD/podwire" ] || skip_all "the plugin is not built"
-for DEVICE in $(few_devices); do
+for DEVICE in $(test_devices); do
     for how in nft iptables; do
         [ "$how $DEVICE" != "iptables netkit" ] || continue # it is not the device that matters
         pod_add pod1

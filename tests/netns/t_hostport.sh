@@ -22,7 +22,7 @@ port_flows() { # FAMILY
 }
 
 topo_up
-for DEVICE in $(few_devices); do
+for DEVICE in $(test_devices); do
     pod_add pod1
     export CNI_RUNTIME='{"portMappings": [
         {"hostPort": 18080, "containerPort": 8080, "protocol": "tcp"},

@@ -7,7 +7,7 @@
 # off.
 # Seen to fail: mutate.sh ct-question (Services here), ct-question-wire (Services elsewhere), ct-reverse
 # (the client port used again), icmp-inner and icmp-stack (path MTU), wire-native (outside to pod).
-# pw-test: vm-more
+# pw-test: vm
 # pw-test: timeout=400
 . "$(dirname "$0")/../lib/tap.sh"
 . "$TOP/tests/lib/topo.sh"

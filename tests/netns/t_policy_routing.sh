@@ -41,7 +41,7 @@ table inet marks {
     chain pre { type filter hook prerouting priority mangle; iifname "pw-*" meta mark set 0x10; }
 }
 EOR
-read -ra devices < <(few_devices)
+read -ra devices < <(test_devices)
 for DEVICE in "${devices[@]}"; do
     pod_add pod1 '.plugins[0].uplinks = ["up0", "up1"]'
     pod_add pod2 '.plugins[0].uplinks = ["up0", "up1"]'

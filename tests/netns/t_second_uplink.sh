@@ -32,7 +32,7 @@ specs() {
 
 topo_up
 wire node up1 172.16.1.1/24 2001:db8:1::1/64 - rt p1 172.16.1.254/24 2001:db8:1::fe/64
-for DEVICE in $(few_devices); do
+for DEVICE in $(test_devices); do
     before=$(invalid)
     ways up1 p1 # what the first ADD finds: the range's way is by a device without program
     for uplinks in '["up0"]' '["up0", "up1"]'; do

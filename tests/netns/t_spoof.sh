@@ -12,7 +12,7 @@
 
 mac() { in_ns "$1" ip link show dev "$2" | sed -n 's/.*link\/[a-z]* \([0-9a-f:]*\).*/\1/p'; }
 craft() { # KIND [key=value]...
-    "$BUILD/tests/netns/craft" from=pod1:eth0 smac=$pm dmac=$hm watch=pod2:eth0 watch=rt:p0 "$@" >"$TMP/craft" 2>&1
+    "$BUILD/tests/netns/craft" from=$from smac=$pm dmac=$hm watch=pod2:eth0 watch=rt:p0 "$@" >"$TMP/craft" 2>&1
 }
 arrived() { awk '/^(pod2|rt)/ { n += $2 } END { print n + 0 }' "$TMP/craft"; }
 
@@ -193,8 +193,57 @@ privileged() {
     if [[ $DEVICE == netkit* ]]; then
         nok "$DEVICE: it cannot change the pair's policy" in_pod ip link set eth0 type netkit peer forward
     fi
+    evading
+    count
+    # Past its own queues and programs, by the driver; and by XDP.
+    dropped "straight to the driver: another pod's address" SPOOF_IP4 udp direct=1 src=$b4 dst=$b4
+    passed "straight to the driver: an honest packet" pod2:eth0 udp direct=1 src=${IP4[pod1]} dst=$b4
+    round="$BUILD/tests/netns/round --xdp pod1:eth0 4467"
+    before=$(reason_count pod1 SPOOF_IP4)
+    ok "$DEVICE: it can send by XDP" $round "$BUILD/tests/netns/craft" from=pod1:eth0 \
+        smac=$pm dmac=$hm watch=pod2:eth0 watch=rt:p0 udp src=$b4 dst=$b4 dport=4467
+    grep -E '^(pod2|rt)' "$TMP/.out" >"$TMP/craft"
+    is "$DEVICE: but a spoofed packet gets no further from there" \
+        "$(arrived) arrived, $(($(reason_count pod1 SPOOF_IP4) - before))" "0 arrived, 3"
+    ok "$DEVICE: an honest packet by XDP" $round "$BUILD/tests/netns/craft" from=pod1:eth0 \
+        smac=$pm dmac=$hm watch=pod2:eth0 udp src=${IP4[pod1]} dst=$b4 dport=4467
+    is "$DEVICE: arrives as well" "$(grep ^pod2 "$TMP/.out")" "pod2:eth0 3"
+    # Its device in another namespace, under another name.
+    ns_add elsewhere
+    ok "$DEVICE: it can move its device" in_pod ip link set eth0 netns elsewhere name gone0
+    ip -n elsewhere link set gone0 up
+    from=elsewhere:gone0
+    count
+    dropped "from there: another pod's address" SPOOF_IP4 udp src=$b4 dst=$b4
+    passed "from there: an honest packet" pod2:eth0 udp src=${IP4[pod1]} dst=$b4
+    from=pod1:eth0
+    ip -n elsewhere link set gone0 netns pod1 name eth0
+    ip netns del elsewhere
 }
 
+# With BPF of its own: at the hooks of its pair, and at what the node has attached there.
+evading() {
+    local host=${HOSTIF[pod1]} pin what=() verdict name hooks=0 index=-
+    for pin in /sys/fs/bpf/podwire/links/"$host":*; do
+        # bpftool of some versions does not end well here.
+        (bpftool link show pinned "$pin" || true) >"$TMP/link"
+        what+=("link:$(sed -n '1s/:.*//p' "$TMP/link")"
+            "prog:$(sed -nE '1s/.* prog ([0-9]+).*/\1/p' "$TMP/link")")
+    done
+    what+=("map:$(bpftool map show pinned /sys/fs/bpf/podwire/maps-1/pw_ip4 | sed -n '1s/:.*//p')")
+    if [[ $DEVICE == netkit* ]]; then hooks=12 index=$(cat "/sys/class/net/$host/ifindex"); fi
+    "$BUILD/tests/netns/evade" pod1:eth0 "$index" "${what[@]}" >"$TMP/evade" 2>&1 || diag "$(cat "$TMP/evade")"
+    is "$DEVICE: attempts with BPF of its own" "$(grep -c . "$TMP/evade")" $((hooks + ${#what[@]}))
+    while read -r verdict name; do
+        is "$DEVICE: $name" "$verdict" refused
+    done <"$TMP/evade"
+    [[ $DEVICE == netkit* ]] || return 0
+    # The same from where it is allowed, or all this would say nothing.
+    "$BUILD/tests/netns/evade" "node:$host" 1 >"$TMP/evade" 2>&1 || diag "$(cat "$TMP/evade")"
+    is "$DEVICE: the node can do all that at the hooks" "$(grep -c "^done .*by its own end" "$TMP/evade")" 6
+}
+
+from=pod1:eth0
 topo_up
 [ -x "$BUILD/podwire" ] || skip_all "the plugin is not built"
 guest_devices
