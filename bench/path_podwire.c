@@ -13,13 +13,19 @@ struct flavour {
     bool off;       /* redirection switched off: everything by the stack */
 };
 
+bool nb_podwire_available(const struct nb_settings *set, char why[200])
+{
+    if (nb_have(set->podwire))
+        return true;
+    snprintf(why, 200, "no plugin %.150s (make all)", set->podwire);
+    return false;
+}
+
 static bool podwire_available(const struct nb_path *p, const struct nb_settings *set, char why[200])
 {
     const struct flavour *f = p->data;
-    if (!nb_have(set->podwire)) {
-        snprintf(why, 200, "no plugin %.150s (make all)", set->podwire);
+    if (!nb_podwire_available(set, why))
         return false;
-    }
     if (f->off && !nb_have(set->podwirectl)) {
         snprintf(why, 200, "no program %.150s (make all)", set->podwirectl);
         return false;
@@ -27,7 +33,7 @@ static bool podwire_available(const struct nb_path *p, const struct nb_settings 
     return true;
 }
 
-static int switch_off(struct nb_site *s, struct pw_err *err)
+int nb_podwire_off(struct nb_site *s, struct pw_err *err)
 {
     for (int i = 0; i < 1 + s->far; i++) {
         struct nb_spot at = {&s->node[i], -1};
@@ -38,29 +44,32 @@ static int switch_off(struct nb_site *s, struct pw_err *err)
     return 0;
 }
 
+int nb_podwire_add(struct nb_site *s, struct nb_pod *pod, const char *device, bool conntrack,
+                   struct pw_err *err)
+{
+    bool v4 = s->set->family == 4;
+    char conf[1200];
+    /* The wire's subnet and the other node's pods see pods' own addresses, as in a cluster with
+     * native routing. */
+    snprintf(conf, sizeof(conf),
+             "{\"cniVersion\":\"1.1.0\",\"name\":\"podwire\",\"type\":\"podwire\","
+             "\"device\":\"%s\",\"mtu\":%u,\"uplinks\":[\"eth0\"],\"nativeRanges\":[%s],"
+             "\"conntrack\":%s,\"ipam\":{\"type\":\"podwire\",\"ranges\":[[{\"subnet\":\"%s\"}]],"
+             "\"routes\":[{\"dst\":\"%s\"}]}}",
+             device, s->set->mtu,
+             v4 ? "\"10.244.0.0/16\",\"192.0.2.0/24\"" : "\"fd00:244::/32\",\"fd00:c0::/64\"",
+             conntrack ? "true" : "false", nb_pod_range(s, pod->node), v4 ? "0.0.0.0/0" : "::/0");
+    return nb_cni_add(s, pod, s->set->podwire, conf, err);
+}
+
 static int podwire_setup(const struct nb_path *p, struct nb_site *s, struct pw_err *err)
 {
     const struct flavour *f = p->data;
-    bool v4 = s->set->family == 4;
-    char conf[1200];
     int rc = 0;
-    for (unsigned i = 0; i < nb_site_pods(s) && rc == 0; i++) {
-        struct nb_pod *pod = &s->pod[i];
-        /* The wire's subnet and the other node's pods see pods' own addresses, as in a cluster
-         * with native routing. */
-        snprintf(
-            conf, sizeof(conf),
-            "{\"cniVersion\":\"1.1.0\",\"name\":\"podwire\",\"type\":\"podwire\","
-            "\"device\":\"%s\",\"mtu\":%u,\"uplinks\":[\"eth0\"],\"nativeRanges\":[%s],"
-            "\"conntrack\":%s,\"ipam\":{\"type\":\"podwire\",\"ranges\":[[{\"subnet\":\"%s\"}]],"
-            "\"routes\":[{\"dst\":\"%s\"}]}}",
-            f->device, s->set->mtu,
-            v4 ? "\"10.244.0.0/16\",\"192.0.2.0/24\"" : "\"fd00:244::/32\",\"fd00:c0::/64\"",
-            f->conntrack ? "true" : "false", nb_pod_range(s, pod->node), v4 ? "0.0.0.0/0" : "::/0");
-        rc = nb_cni_add(s, pod, s->set->podwire, conf, err);
-    }
+    for (unsigned i = 0; i < nb_site_pods(s) && rc == 0; i++)
+        rc = nb_podwire_add(s, &s->pod[i], f->device, f->conntrack, err);
     if (rc == 0 && (f->off || s->set->deny_redirect))
-        rc = switch_off(s, err);
+        rc = nb_podwire_off(s, err);
     return rc;
 }
 

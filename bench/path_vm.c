@@ -105,7 +105,7 @@ static int guest_net(struct nb_site *s, struct nb_pod *p, const char *mac, const
         (rc = nb_cmd(&at, err, "ip addr add %s dev eth0%s", addr, v4 ? "" : " nodad")) < 0 ||
         (rc = nb_cmd(&at, err, "ip link set lo up")) < 0 ||
         (rc = nb_cmd(&at, err, "ip link set eth0 up")) < 0 ||
-        (rc = nb_cmd(&at, err, "ip route add default via %s", gateway)) < 0)
+        (rc = nb_cmd(&at, err, "ip route add default via %s dev eth0", gateway)) < 0)
         return rc;
     return 0;
 }
@@ -232,6 +232,62 @@ const struct nb_path nb_path_tap_mirred = {
     .setup = tap_mirred_setup,
 };
 
+/* podwire's own taps: where the plugin puts them, that kind of device decides. */
+struct placement {
+    const char *device;
+    bool in_pod;
+};
+
+static bool podwire_tap_available(const struct nb_path *p, const struct nb_settings *set,
+                                  char why[200])
+{
+    (void)p;
+    return nb_podwire_available(set, why) && tun_available(why);
+}
+
+static int podwire_tap_setup(const struct nb_path *path, struct nb_site *s, struct pw_err *err)
+{
+    const struct placement *at = path->data;
+    int rc = 0;
+    for (unsigned i = 0; i < nb_site_pods(s) && rc == 0; i++) {
+        struct nb_pod *p = &s->pod[i];
+        if ((rc = nb_podwire_add(s, p, at->device, true, err)) < 0)
+            return rc;
+        const char *tap = at->in_pod ? "tap0" : p->host_if;
+        if (!tap[0] || !p->mac[0] || !p->gateway[0])
+            return pw_err_set(err, -EPROTO, "ADD of pod %s names no tap, MAC or gateway", p->name);
+        if ((rc = nb_vmm_start(s, p, tap, at->in_pod, err)) == 0)
+            rc = guest_net(s, p, p->mac, p->gateway, err);
+    }
+    if (rc == 0 && s->set->deny_redirect)
+        rc = nb_podwire_off(s, err);
+    return rc;
+}
+
+static const struct placement in_node = {"tap", false}, in_pod = {"pod-tap", true};
+
+const struct nb_path nb_path_pw_tap = {
+    .name = "podwire-tap",
+    .title = "VM: podwire, tap",
+    .group = NB_GROUP_VM,
+    .redirects = true,
+    .by_default = true,
+    .data = &in_node,
+    .available = podwire_tap_available,
+    .setup = podwire_tap_setup,
+};
+
+const struct nb_path nb_path_pw_pod_tap = {
+    .name = "podwire-pod-tap",
+    .title = "VM: podwire, tap in the pod",
+    .group = NB_GROUP_VM,
+    .redirects = true,
+    .by_default = true,
+    .data = &in_pod,
+    .available = podwire_tap_available,
+    .setup = podwire_tap_setup,
+};
+
 static bool not_in_build(const struct nb_path *p, const struct nb_settings *set, char why[200])
 {
     (void)set;
@@ -245,24 +301,13 @@ static int no_setup(const struct nb_path *p, struct nb_site *s, struct pw_err *e
     return pw_err_set(err, -EOPNOTSUPP, "%s: not in this build", p->name);
 }
 
-const struct nb_path nb_path_pw_tap = {
-    .name = "podwire-tap",
-    .title = "VM: podwire, tap",
-    .group = NB_GROUP_VM,
-    .redirects = true,
-    .by_default = true,
-    .data = "device tap",
-    .available = not_in_build,
-    .setup = no_setup,
-};
-
 const struct nb_path nb_path_pw_vhost = {
     .name = "podwire-vhost-user",
     .title = "VM: podwire, vhost-user",
     .group = NB_GROUP_VM,
     .redirects = true,
     .by_default = true,
-    .data = "vhost-user backend",
+    .data = "the guest has no vhost-user front-end yet",
     .available = not_in_build,
     .setup = no_setup,
 };

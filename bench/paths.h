@@ -10,9 +10,16 @@ extern const struct nb_path nb_path_host, nb_path_bridge, nb_path_ptp, nb_path_m
 extern const struct nb_path nb_path_pw_veth, nb_path_pw_veth_noct, nb_path_pw_netkit,
     nb_path_pw_netkit_noct, nb_path_pw_netkit_l2, nb_path_pw_off;
 extern const struct nb_path nb_path_tap_bridge, nb_path_tap_mirred, nb_path_pw_tap,
-    nb_path_pw_vhost;
+    nb_path_pw_pod_tap, nb_path_pw_vhost;
 
 /* ADD of all pods by the reference plugin `type`; `body` are members of its configuration. */
 int nb_reference_add(struct nb_site *s, const char *type, const char *body, struct pw_err *err);
+/* Whether podwire's plugin is there; else why not. */
+bool nb_podwire_available(const struct nb_settings *set, char why[200]);
+/* ADD of one pod by podwire with a kind of device; `conntrack`: its default is true. */
+int nb_podwire_add(struct nb_site *s, struct nb_pod *pod, const char *device, bool conntrack,
+                   struct pw_err *err);
+/* Switch redirection off on all nodes of the site. */
+int nb_podwire_off(struct nb_site *s, struct pw_err *err);
 
 #endif

@@ -147,8 +147,27 @@ static int cni(struct nb_site *s, struct nb_pod *p, const char *verb, struct nb_
     return nb_exec(&at, argv, env, p->conf, out, err);
 }
 
-/* The address of the wanted family in a CNI result. */
-static int result_addr(const char *text, int family, struct pw_addr *out, struct pw_err *err)
+/* The devices of a CNI result: the pod's own, which a guest takes its MAC from, and the host's. */
+static void result_devices(const json_t *doc, struct nb_pod *p)
+{
+    json_t *dev;
+    size_t i;
+    p->mac[0] = p->host_if[0] = '\0';
+    json_array_foreach (json_object_get(doc, "interfaces"), i, dev) {
+        const char *name = json_string_value(json_object_get(dev, "name"));
+        const char *mac = json_string_value(json_object_get(dev, "mac"));
+        const char *sandbox = json_string_value(json_object_get(dev, "sandbox"));
+        if (!name)
+            continue;
+        if (!sandbox || !sandbox[0])
+            snprintf(p->host_if, sizeof(p->host_if), "%s", name);
+        else if (mac && strcmp(name, "eth0") == 0)
+            snprintf(p->mac, sizeof(p->mac), "%s", mac);
+    }
+}
+
+/* The first address of the wanted family in a CNI result, its gateway, and the devices. */
+static int read_result(const char *text, int family, struct nb_pod *p, struct pw_err *err)
 {
     json_error_t je;
     json_t *doc = json_loads(text, JSON_REJECT_DUPLICATES, &je), *ip;
@@ -159,11 +178,14 @@ static int result_addr(const char *text, int family, struct pw_addr *out, struct
     json_array_foreach (json_object_get(doc, "ips"), i, ip) {
         struct pw_addr a;
         const char *t = json_string_value(json_object_get(ip, "address"));
+        const char *gw = json_string_value(json_object_get(ip, "gateway"));
         if (rc < 0 && t && pw_addr_parse(t, &a, err) == 0 && a.family == family) {
-            *out = a;
+            p->addr = a;
+            snprintf(p->gateway, sizeof(p->gateway), "%s", gw ? gw : "");
             rc = 0;
         }
     }
+    result_devices(doc, p);
     json_decref(doc);
     return rc < 0 ? pw_err_set(err, rc, "CNI result has no IPv%d address", family) : 0;
 }
@@ -182,7 +204,7 @@ int nb_cni_add(struct nb_site *s, struct nb_pod *p, const char *plugin, const ch
     s->add_ms[p - s->pod] = (double)(nb_now() - t0) / 1e6;
     if (rc < 0)
         return pw_err_wrap(err, "ADD of pod %s", p->name);
-    return result_addr(out.text ? out.text : "", s->set->family, &p->addr, err);
+    return read_result(out.text ? out.text : "", s->set->family, p, err);
 }
 
 /* ---- ends ---- */

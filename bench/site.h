@@ -48,6 +48,8 @@ struct nb_pod {
     int node; /* index of its node */
     int net;  /* owned */
     struct pw_addr addr;
+    /* What the CNI result says besides the address; empty where it does not. */
+    char gateway[PW_ADDR_STRLEN], mac[PW_MAC_STRLEN], host_if[16];
     char dev[16];
     int guest;        /* owned: network of the guest behind a tap, -1 where there is none */
     char plugin[256]; /* for DEL; empty: nothing was added */
@@ -82,12 +84,12 @@ bool nb_site_ends(const struct nb_site *s, enum nb_where where, bool host, struc
 unsigned nb_site_pods(const struct nb_site *s);
 /* Make the network namespaces of all pods. */
 int nb_site_pods_make(struct nb_site *s, struct pw_err *err);
-/* CNI ADD of one pod by `plugin` with the network configuration `conf`; fills address and device
- * from the result. DEL happens in nb_site_drop. */
+/* CNI ADD of one pod by `plugin` with the network configuration `conf`; fills address, gateway, MAC
+ * and the host's device from the result. DEL happens in nb_site_drop. */
 int nb_cni_add(struct nb_site *s, struct nb_pod *pod, const char *plugin, const char *conf,
                struct pw_err *err);
-/* Start a process that plays the VMM of a pod: frames between the device `tap` (made in the
- * pod's own network when `in_pod`, else in the node's) and eth0 of the guest. */
+/* Start a process that plays the VMM of a pod: frames between the device `tap` (of the pod's own
+ * network when `in_pod`, else of the node's; made unless it is there) and eth0 of the guest. */
 int nb_vmm_start(struct nb_site *s, struct nb_pod *pod, const char *tap, bool in_pod,
                  struct pw_err *err);
 

@@ -72,6 +72,24 @@ if [ -x "$BUILD/podwire" ]; then
         .audit.forwarded_by_stack > 100)]|length')" 3
 fi
 
+if [ -x "$BUILD/podwire" ] && [ -w /dev/net/tun ]; then
+    for family in 4 6; do
+        must ok "measures guests behind podwire's taps, IPv$family" "$nb" "${short[@]}" --family $family \
+            --paths podwire-tap,podwire-pod-tap --where all --workloads udp-rr,tcp-stream --json "$TMP/r.json"
+        is "in all places, never forwarded by the stack, IPv$family" "$(q '[.results[]|select(.path!="host" and
+            .rate and .audit.device_packets > 0 and .audit.forwarded_by_stack*50 <= .audit.device_packets)]|length')" 12
+    done
+    is "one's tap is in the node, the other's in the pod" "$(q '[.paths[]|.name as $p|.devices[]?|
+        select(.kind=="tun" and (.where|startswith("guest")|not))|[$p,.where[0:3]]]|unique|tostring')" \
+        '[["podwire-pod-tap","pod"],["podwire-tap","nod"]]'
+    "$nb" "${short[@]}" --paths podwire-tap,podwire-pod-tap --where remote-host --workloads tcp-rr \
+        --test-deny-redirect >"$TMP/out" 2>&1 && rc=0 || rc=$?
+    is "taps whose redirection is not in use are refused" \
+        "$rc $(grep -o 'not in use: path podwire-[a-z-]*' "$TMP/out" | sort -u | wc -l)" "3 2"
+else
+    skip "no plugin or no /dev/net/tun" "podwire's taps"
+fi
+
 is "nothing is left after it all" "$(traces)" "$before"
 
 start() { "$nb" --rounds 50 --time 1 --quiet --paths ptp,bridge --where local --workloads tcp-rr >"$TMP/out" 2>&1 & }
