@@ -15,7 +15,7 @@ static const char help[] =
     "usage: netbench [run] [OPTIONS]          measure by time on this machine\n"
     "       netbench count --kernel K [OPTIONS] count instructions in an emulated machine\n"
     "       netbench list                     paths, places, workloads, and what is missing\n"
-    "       netbench report IN.json OUT.html  make the page again from a result\n"
+    "       netbench report IN.json OUT.html  make the page again from a result or counts\n"
     "\n"
     "what\n"
     "  --paths A,B,...      paths (see `netbench list`; default: all that can be had)\n"

@@ -2,6 +2,7 @@
 /* The report: one page that needs nothing but itself, in the reader's light or dark theme. */
 #include <string.h>
 
+#include "bench/page_count.h"
 #include "bench/plot.h"
 #include "bench/result.h"
 #include "loader/base/cleanup.h"
@@ -10,13 +11,13 @@ static const char style[] =
     ":root{color-scheme:light dark;--bg:#fbfaf8;--card:#fff;--ink:#1d2129;--dim:#6a7180;"
     "--grid:#e6e4df;--rule:#d8d5ce;--warn:#8a5a00;--warnbg:#fff6e0;"
     "--s0:#8b93a3;--s1:#c08a3e;--s2:#a9705a;--s3:#7d8f4e;--s4:#1667c9;--s5:#5fa3ea;--s6:#0f8f7a;"
-    "--s7:#55bfa9;--s8:#7a55c7;--s9:#b5bac4;--s10:#c9506b;--s11:#b0578e;--s12:#8d6aa8;--s13:#"
-    "3d9bb3}"
+    "--s7:#55bfa9;--s8:#7a55c7;--s9:#b5bac4;--s10:#c9506b;--s11:#b0578e;--s12:#8d6aa8;"
+    "--s13:#3d9bb3;--s14:#2c6f8a}"
     "@media(prefers-color-scheme:dark){:root{--bg:#14161b;--card:#1c1f26;--ink:#e7e9ee;"
     "--dim:#969eae;--grid:#2c313b;--rule:#363c48;--warn:#f0c674;--warnbg:#2d2716;"
     "--s0:#9aa3b5;--s1:#d9a65c;--s2:#cf9079;--s3:#a3b76c;--s4:#5aa2f5;--s5:#9ccbff;--s6:#35c2a8;"
-    "--s7:#8fe0cf;--s8:#a98bf0;--s9:#6d7482;--s10:#f07c95;--s11:#d583b5;--s12:#b695d1;--s13:#"
-    "6cc4da}}"
+    "--s7:#8fe0cf;--s8:#a98bf0;--s9:#6d7482;--s10:#f07c95;--s11:#d583b5;--s12:#b695d1;"
+    "--s13:#6cc4da;--s14:#9bd3ea}}"
     "*{box-sizing:border-box}body{margin:0;background:var(--bg);color:var(--ink);"
     "font:15px/1.5 system-ui,-apple-system,'Segoe UI','Liberation Sans',sans-serif}"
     "main{max-width:1060px;margin:0 auto;padding:36px 24px 80px}"
@@ -44,12 +45,16 @@ static const char style[] =
     "th{color:var(--dim);font-weight:500}th:first-child,td:first-child{text-align:left}"
     "td.l,th.l{text-align:left}details{margin:10px 0 4px}summary{cursor:pointer;color:var(--dim);"
     "font-size:13px}code{font:12.5px ui-monospace,'Liberation Mono',monospace}"
+    "table.counts{margin:10px 0 6px}td.fbar{width:34%;padding:0 8px;text-align:left;background:"
+    "linear-gradient(90deg,transparent calc(50% - .5px),var(--rule) calc(50% - .5px),var(--rule) "
+    "calc(50% + .5px),transparent calc(50% + .5px))}td.fbar i{display:block;height:10px;min-width:"
+    "1px;border-radius:2px}i.more{background:var(--s10)}i.less{background:var(--s6)}"
     ".two{display:grid;grid-template-columns:1fr 1fr;gap:0 28px}"
     "@media(max-width:760px){.two{grid-template-columns:1fr}}";
 
 static void series_style(FILE *f)
 {
-    for (int i = 0; i < 14; i++)
+    for (int i = 0; i < 15; i++)
         fprintf(
             f,
             ".c%d{fill:var(--s%d)}.s%d{stroke:var(--s%d);stroke-width:%s}svg .t%d{fill:var(--s%d)}",
@@ -72,11 +77,12 @@ static int colour_of(const char *path)
                                         "ptp-hop",
                                         "tap-bridge",
                                         "tap-mirred",
-                                        "podwire-tap"};
+                                        "podwire-tap",
+                                        "podwire-pod-tap"};
     for (int i = 0; i < (int)PW_ARRAY_SIZE(order); i++)
         if (strcmp(order[i], path) == 0)
             return i;
-    return 13;
+    return 14;
 }
 
 static const char *path_title(const json_t *doc, const char *name)
@@ -106,11 +112,11 @@ static void figures(FILE *f, const struct nb_series *s, size_t n)
     fputs("</th>", f);
     if (lat)
         fputs("<th>p50</th><th>p90</th><th>p99</th><th>p99.9</th>", f);
-    fprintf(
-        f,
-        "<th>CPU per %s</th><th>client</th><th>server</th><th>VMM</th><th>softirq*</th>"
-        "<th>CPU × host</th><th>bytes: receiver / device</th><th>by stack</th><th>lost</th></tr>\n",
-        nb_str(cpu0, "per"));
+    fputs("<th>CPU per ", f);
+    nb_html(f, nb_str(cpu0, "per"));
+    fputs("</th><th>client</th><th>server</th><th>VMM</th><th>softirq*</th><th>CPU × host</th>"
+          "<th>bytes: receiver / device</th><th>by stack</th><th>lost</th></tr>\n",
+          f);
     for (size_t i = 0; i < n; i++) {
         const json_t *r = s[i].result, *l = json_object_get(r, "latency_ns");
         const json_t *cpu = json_object_get(r, "cpu_ns"), *audit = json_object_get(r, "audit");
@@ -141,12 +147,16 @@ static void figures(FILE *f, const struct nb_series *s, size_t n)
           f);
 }
 
-static void group(FILE *f, const json_t *doc, const struct nb_series *s, size_t n)
+static void group(FILE *f, bool counted, const struct nb_series *s, size_t n)
 {
-    (void)doc;
     fputs("<section class=\"card\"><h3>", f);
     nb_html(f, nb_str(s[0].result, "title"));
     fputs("</h3>\n", f);
+    if (counted) {
+        nb_page_count(f, s, n);
+        fputs("</section>\n", f);
+        return;
+    }
     nb_plot_ratio(f, s, n, nb_str(s[0].result, "unit"));
     if (json_object_get(s[0].result, "distribution")) {
         fputs("<h3 style=\"margin-top:18px\">Latency</h3>\n", f);
@@ -162,11 +172,12 @@ static void results(FILE *f, const json_t *doc)
     size_t n = 0, i;
     json_t *r;
     const char *where = "", *work = "";
+    bool counted = nb_page_counted(doc);
     json_array_foreach (json_object_get(doc, "results"), i, r) {
         bool place = strcmp(where, nb_str(r, "where")) != 0;
         if (place || strcmp(work, nb_str(r, "workload")) != 0) {
             if (n)
-                group(f, doc, s, n);
+                group(f, counted, s, n);
             n = 0;
             where = nb_str(r, "where");
             work = nb_str(r, "workload");
@@ -181,7 +192,7 @@ static void results(FILE *f, const json_t *doc)
         }
     }
     if (n)
-        group(f, doc, s, n);
+        group(f, counted, s, n);
 }
 
 static void facts(FILE *f, const char *title, const json_t *o)
@@ -258,7 +269,9 @@ static void warnings(FILE *f, const json_t *doc)
         any = true;
         fputs("<dt>", f);
         nb_html(f, nb_str(p, "title"));
-        fprintf(f, "</dt><dd>%s: ", nb_str(p, "state"));
+        fputs("</dt><dd>", f);
+        nb_html(f, nb_str(p, "state"));
+        fputs(": ", f);
         nb_html(f, nb_str(p, "why"));
         fputs("</dd>\n", f);
     }
@@ -270,6 +283,7 @@ void nb_page(FILE *f, const json_t *doc)
     json_t *w;
     size_t i;
     const json_t *m = json_object_get(doc, "machine"), *s = json_object_get(doc, "settings");
+    bool counted = nb_page_counted(doc);
     fputs("<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\">"
           "<meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">"
           "<title>netbench: ways into a pod</title><style>",
@@ -281,19 +295,26 @@ void nb_page(FILE *f, const json_t *doc)
         f);
     fputs("podwire netbench ", f);
     nb_html(f, nb_str(doc, "version"));
-    fprintf(f, ", %s; kernel ", nb_str(doc, "taken"));
+    fputs(", ", f);
+    nb_html(f, nb_str(doc, "taken"));
+    fputs("; kernel ", f);
     nb_html(f, nb_str(m, "kernel"));
     fputs(", ", f);
     nb_html(f, nb_str(m, "cpu"));
-    fprintf(f, ", %.0f CPUs; %.0f rounds of %.2g s.</p>\n", nb_num(m, "cpus"),
-            nb_num(doc, "rounds_done"), nb_num(s, "seconds"));
-    fputs("<p class=\"lead\">Bars show each path's rate as a ratio to plain host networking in the "
-          "same "
-          "round: 1 is as fast as the host, longer is better. Whiskers are 95 % bootstrap "
-          "intervals of the "
-          "median over all rounds; a pale bar means that the noise is larger than the "
-          "difference.</p>\n",
-          f);
+    fprintf(f, ", %.0f CPUs; %.0f rounds", nb_num(m, "cpus"), nb_num(doc, "rounds_done"));
+    if (counted)
+        fputs(", in an emulator.</p>\n", f);
+    else
+        fprintf(f, " of %.2g s.</p>\n", nb_num(s, "seconds"));
+    if (counted)
+        nb_page_count_lead(f);
+    else
+        fputs("<p class=\"lead\">Bars show each path's rate as a ratio to plain host networking in "
+              "the "
+              "same round: 1 is as fast as the host, longer is better. Whiskers are 95 % bootstrap "
+              "intervals of the median over all rounds; a pale bar means that the noise is larger "
+              "than the difference.</p>\n",
+              f);
     warnings(f, doc);
     results(f, doc);
     fputs("<h2>Machine and settings</h2><section class=\"card\"><div class=\"two\">", f);

@@ -68,8 +68,10 @@ void nb_plot_ratio(FILE *f, const struct nb_series *s, size_t n, const char *uni
     fprintf(f, "<text class=\"tick one\" x=\"%.1f\" y=\"14\">host = 1</text>\n", LEFT + px);
     fprintf(f,
             "<text class=\"colhead\" x=\"%d\" y=\"14\">ratio, 95 %% interval</text>"
-            "<text class=\"colhead end\" x=\"%d\" y=\"14\">%s</text>\n",
-            LEFT + PLOT + 20, WIDTH - 6, unit);
+            "<text class=\"colhead end\" x=\"%d\" y=\"14\">",
+            LEFT + PLOT + 20, WIDTH - 6);
+    nb_html(f, unit);
+    fputs("</text>\n", f);
     for (size_t i = 0; i < n; i++) {
         const json_t *r = s[i].result, *e = json_object_get(r, "ratio");
         double y = TOP + ROW * (double)i, mid = y + ROW / 2.0;

@@ -14,6 +14,8 @@ check_pkgs=(mount clang-format-19 clang-tidy-19 libclang-rt-19-dev cppcheck shel
 vm_pkgs=(xz-utils zstd qemu-system-x86 mmdebstrap e2fsprogs kmod cpio busybox-static file)
 # DPDK as a foreign vhost-user front-end; its drivers are added below.
 check_pkgs+=(dpdk-dev)
+# The browser in which the page of netbench is looked at.
+check_pkgs+=(chromium)
 demo_pkgs=(mount iproute2 nftables iptables jq procps util-linux iputils-ping iperf3
     containernetworking-plugins)
 bench_pkgs=(iperf3 sockperf)
