@@ -58,6 +58,8 @@ int pw_iface_create(struct pw_nl *nl, const struct pw_plan *plan, const struct p
     return rc;
 }
 
+static const uint8_t no_mac[6];
+
 int pw_iface_configure_pod(struct pw_dp *dp, const struct pw_plan *plan, const char *ifname,
                            const struct pw_made *made, bool *skipped, struct pw_err *err)
 {
@@ -79,9 +81,10 @@ int pw_iface_configure_pod(struct pw_dp *dp, const struct pw_plan *plan, const c
     for (size_t i = 0; i < plan->n_ips; i++)
         pw_addr_add(&b, ifindex, &plan->ips[i], true);
     if (plan->l2 && plan->has4)
-        pw_neigh_replace(&b, ifindex, &pw_gateway4, pw_host_mac);
-    if (plan->l2 && plan->has6)
-        pw_neigh_replace(&b, ifindex, &pw_gateway6, pw_host_mac);
+        pw_neigh_replace(&b, ifindex, &pw_gateway4, pw_host_mac, false);
+    /* Of layer 3 devices too, for what it says beside the MAC. */
+    if (plan->has6)
+        pw_neigh_replace(&b, ifindex, &pw_gateway6, plan->l2 ? pw_host_mac : no_mac, true);
     for (size_t i = 0; i < plan->n_routes; i++) {
         struct pw_route r = plan->routes[i].route;
         r.oif = ifindex;
@@ -119,7 +122,7 @@ int pw_iface_configure_host(struct pw_nl *nl, const struct pw_plan *plan, uint32
                              .scope = plan->ips[i].family == 4 ? RT_SCOPE_LINK : RT_SCOPE_UNIVERSE};
         pw_route_replace(&b, &r);
         if (plan->l2)
-            pw_neigh_replace(&b, ifindex, &plan->ips[i], plan->mac);
+            pw_neigh_replace(&b, ifindex, &plan->ips[i], plan->mac, false);
     }
     rc = pw_nl_commit(nl, &b, NULL, NULL, err);
     return rc ? pw_err_wrap(err, "%s on the node", plan->host_if) : 0;

@@ -287,11 +287,13 @@ int pw_route_list(struct pw_nl *nl, int family, const struct pw_list_cb *cb, str
 /* ---- neighbours ---- */
 
 void pw_neigh_replace(struct pw_nlbatch *b, uint32_t ifindex, const struct pw_addr *addr,
-                      const uint8_t mac[6])
+                      const uint8_t mac[6], bool router)
 {
     char text[PW_ADDR_STRLEN];
-    struct ndmsg m = {
-        .ndm_family = af(addr), .ndm_ifindex = (int)ifindex, .ndm_state = NUD_PERMANENT};
+    struct ndmsg m = {.ndm_family = af(addr),
+                      .ndm_ifindex = (int)ifindex,
+                      .ndm_state = NUD_PERMANENT,
+                      .ndm_flags = router ? NTF_ROUTER : 0};
 
     pw_nlbatch_add(b, RTM_NEWNEIGH, NLM_F_CREATE | NLM_F_REPLACE, &m, sizeof(m), "add neighbour %s",
                    pw_addr_text(addr, false, text));

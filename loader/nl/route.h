@@ -70,9 +70,10 @@ struct pw_neigh {
     uint8_t mac[6];
     bool has_mac;
 };
-/* A permanent entry, in place of any other. */
+/* A permanent entry, in place of any other. `router`: IPv6's path MTUs that were learned through a
+ * gateway whose entry does not say so are forgotten after half a minute. */
 void pw_neigh_replace(struct pw_nlbatch *b, uint32_t ifindex, const struct pw_addr *addr,
-                      const uint8_t mac[6]);
+                      const uint8_t mac[6], bool router);
 /* fn gets struct pw_neigh. */
 int pw_neigh_list(struct pw_nl *nl, uint32_t ifindex, const struct pw_list_cb *cb,
                   struct pw_err *err);

@@ -27,6 +27,12 @@ for DEVICE in $(test_devices) "${GUESTS[@]}"; do
         flows "$DEVICE, $mode: " <"$TMP/specs"
     done
     is "$DEVICE: nothing is INVALID between native addresses" "$(invalid)" 0
+    if [[ $DEVICE != reference && $DEVICE != *tap ]]; then
+        # As the kernel's sweeping does every half minute.
+        in_ns pod1 sh -c 'echo 1 >/proc/sys/net/ipv6/route/flush'
+        like "$DEVICE: a path's MTU that was learned over IPv6 is kept" \
+            "$(in_ns pod1 ip -6 route show cache)" "$FAR6 .*mtu 1300"
+    fi
     redirect on
     pod_del pod1
     pod_del pod2

@@ -125,8 +125,8 @@ int main(void)
     pw_link_set_up(&b, pod.ifindex, true);
     pw_addr_add(&b, pod.ifindex, &a4, true);
     pw_addr_add(&b, pod.ifindex, &a6, true);
-    pw_neigh_replace(&b, pod.ifindex, &gw, mac);
-    pw_neigh_replace(&b, pod.ifindex, &gw6, mac);
+    pw_neigh_replace(&b, pod.ifindex, &gw, mac, false);
+    pw_neigh_replace(&b, pod.ifindex, &gw6, mac, true);
     struct pw_route def = {.dst = addr("0.0.0.0/0"), .gw = gw, .oif = pod.ifindex, .onlink = true};
     struct pw_route def6 = {.dst = addr("::/0"), .gw = gw6, .oif = pod.ifindex, .mtu = 1300};
     pw_route_add(&b, &def);
