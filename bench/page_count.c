@@ -159,6 +159,12 @@ static void figures(FILE *f, const struct nb_series *s, size_t n, const char *pe
     fputs("</table>\n", f);
 }
 
+/* What the document sums up has no bar: it would dwarf those of the functions. */
+static bool is_rest(const json_t *fn)
+{
+    return nb_str(fn, "function")[0] == '[';
+}
+
 static double more_of(const json_t *fn)
 {
     return nb_num(fn, "path") - nb_num(fn, "host");
@@ -172,7 +178,8 @@ static void breakdown(FILE *f, const struct nb_series *s, const char *per, bool 
     json_t *fn;
     size_t i;
     json_array_foreach (list, i, fn) {
-        top = fmax(top, fabs(more_of(fn)));
+        if (!is_rest(fn))
+            top = fmax(top, fabs(more_of(fn)));
         host += nb_num(fn, "host");
         path += nb_num(fn, "path");
     }
@@ -189,11 +196,12 @@ static void breakdown(FILE *f, const struct nb_series *s, const char *per, bool 
         double more = more_of(fn), width = fabs(more) / top * 50;
         fputs("<tr><td><code>", f);
         nb_html(f, nb_str(fn, "function"));
-        fprintf(f,
-                "</code></td><td>%.1f</td><td>%.1f</td><td>%+.1f</td><td class=\"fbar\"><i "
-                "class=\"%s\" style=\"margin-left:%.1f%%;width:%.1f%%\"></i></td></tr>\n",
-                nb_num(fn, "host"), nb_num(fn, "path"), more, more < 0 ? "less" : "more",
-                more < 0 ? 50 - width : 50, width);
+        fprintf(f, "</code></td><td>%.1f</td><td>%.1f</td><td>%+.1f</td><td class=\"fbar\">",
+                nb_num(fn, "host"), nb_num(fn, "path"), more);
+        if (!is_rest(fn))
+            fprintf(f, "<i class=\"%s\" style=\"margin-left:%.1f%%;width:%.1f%%\"></i>",
+                    more < 0 ? "less" : "more", more < 0 ? 50 - width : 50, width);
+        fputs("</td></tr>\n", f);
     }
     fprintf(f,
             "<tr><td>all</td><td>%.1f</td><td>%.1f</td><td>%+.1f</td><td></td></tr>"
