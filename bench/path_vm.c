@@ -307,7 +307,7 @@ const struct nb_path nb_path_pw_vhost = {
     .group = NB_GROUP_VM,
     .redirects = true,
     .by_default = true,
-    .data = "the guest has no vhost-user front-end yet",
+    .data = "no device kind vhost-user, no front-end for the guest",
     .available = not_in_build,
     .setup = no_setup,
 };
