@@ -339,6 +339,12 @@ static json_t *lanes_json(const struct nb_run *r)
             put(o, "why", l->why);
         if (l->devices)
             json_object_set(o, "devices", l->devices);
+        if (r->plan->set.rules && l->state == NB_OK) {
+            const struct nb_site *s = l->has_near ? &l->near : &l->far;
+            json_object_set_new(
+                o, "services",
+                json_pack("{s:i,s:i}", "node a", s->services[0], "node b", s->services[1]));
+        }
         json_array_append_new(a, o);
     }
     return a;

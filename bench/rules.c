@@ -14,14 +14,19 @@
 /* What differs between the IP versions. Service and endpoint addresses lie outside what the bench
  * itself uses. */
 struct family {
-    const char *ip, *type, *pods, *svc, *ep, *restore;
+    const char *ip, *type, *pods, *svc, *ep, *restore, *save;
     int host_bits;
 };
-static const struct family v4 = {
-    "ip", "ipv4_addr", "10.244.0.0/16", "10.96.%u.%u", "10.245.%u.%u", "iptables-restore", 32};
-static const struct family v6 = {
-    "ip6", "ipv6_addr", "fd00:244::/32", "fd00:96::%x:%x", "fd00:245::%x:%x", "ip6tables-restore",
-    128};
+static const struct family v4 = {"ip",           "ipv4_addr",        "10.244.0.0/16", "10.96.%u.%u",
+                                 "10.245.%u.%u", "iptables-restore", "iptables-save", 32};
+static const struct family v6 = {"ip6",
+                                 "ipv6_addr",
+                                 "fd00:244::/32",
+                                 "fd00:96::%x:%x",
+                                 "fd00:245::%x:%x",
+                                 "ip6tables-restore",
+                                 "ip6tables-save",
+                                 128};
 
 static void service_addr(const struct family *f, unsigned i, char svc[40], char ep[40])
 {
@@ -130,6 +135,21 @@ static void write_iptables(FILE *f, const struct family *v, unsigned n)
           "-A KUBE-FORWARD -m mark --mark 0x4000/0x4000 -j ACCEPT\n"
           "-A KUBE-FORWARD -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT\nCOMMIT\n",
           f);
+}
+
+int nb_rules_held(const struct nb_spot *at, enum nb_rules kind, int family, struct pw_err *err)
+{
+    const struct family *v = family == 4 ? &v4 : &v6;
+    const char *nft[] = {"nft", "list", "map", v->ip, "kube-proxy", "service-ips", NULL};
+    const char *ipt[] = {v->save, "-t", "nat", NULL};
+    const char *mark = kind == NB_RULES_NFT ? "goto service-" : "-A KUBE-SERVICES -d ";
+    pw_cleanup(nb_out_free) struct nb_out o = {0};
+    int n = 0, rc = nb_exec(at, kind == NB_RULES_NFT ? nft : ipt, NULL, NULL, &o, err);
+    if (rc < 0)
+        return pw_err_wrap(err, "rules of a node");
+    for (const char *p = o.text; p && (p = strstr(p, mark)); p += strlen(mark))
+        n++;
+    return n;
 }
 
 int nb_rules_load(const struct nb_spot *at, enum nb_rules kind, int family, unsigned n,

@@ -9,6 +9,9 @@
  * iptables shape, with conntrack and the drop of INVALID packets. */
 int nb_rules_load(const struct nb_spot *at, enum nb_rules kind, int family, unsigned n,
                   struct pw_err *err);
+/* Of how many Services the node at a spot holds the rules, as the kernel tells them, or a negative
+ * errno. */
+int nb_rules_held(const struct nb_spot *at, enum nb_rules kind, int family, struct pw_err *err);
 
 /* Switch generic receive offload of a device; devices without it are left alone. */
 void nb_set_gro(const struct nb_spot *at, const char *dev, bool on);

@@ -307,6 +307,13 @@ int nb_site_tune(struct nb_site *s, struct pw_err *err)
     for (int i = 0; i < 2 && rc == 0 && s->set->rules; i++) {
         struct nb_spot at = {&s->node[i], -1};
         rc = nb_rules_load(&at, s->set->rules_kind, s->set->family, s->set->rules, err);
+        if (rc == 0)
+            rc = s->services[i] = nb_rules_held(&at, s->set->rules_kind, s->set->family, err);
+        if (rc >= 0)
+            rc = s->services[i] == (int)s->set->rules
+                     ? 0
+                     : pw_err_set(err, -EIO, "node %c holds the rules of %d Services, not %u",
+                                  'a' + i, s->services[i], s->set->rules);
     }
     return rc;
 }

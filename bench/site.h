@@ -64,6 +64,7 @@ struct nb_site {
     struct nb_pod pod[NB_PODS];
     pid_t helper[8]; /* processes that play a VMM */
     unsigned nhelpers;
+    int services[2];        /* of how many Services each node was seen to hold the rules */
     double add_ms[NB_PODS]; /* how long each ADD took */
 };
 

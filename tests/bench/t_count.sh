@@ -51,3 +51,8 @@ echo "6.12 local udp-rr podwire-veth 100" >"$TMP/bad"
 nok "a line that is not understood is an error" from --baseline "$TMP/bad"
 from --baseline "$TMP/new" --update >/dev/null
 ok "what --update writes is what is compared" from --baseline "$TMP/new"
+
+must ok "counts with the rules of 1000 Services" "$BUILD/netbench" count --kernel 6.12 --rounds 2 --requests 50 \
+    --rules 1000 --paths podwire-veth --where remote-host --workloads udp-rr --json "$TMP/c.json"
+is "which the nodes in the guest are seen to hold" "$(q '[.paths[].services|tostring]|unique|tostring')" \
+    '["{\"node a\":1000,\"node b\":1000}"]'

@@ -54,6 +54,13 @@ must ok "measures IPv6 with rules and another MTU" "$nb" "${short[@]}" --family 
     --paths ptp,ptp-hop,bridge --workloads tcp-rr --json "$TMP/r.json"
 is "the other MTU is really set" "$(q '[.paths[].devices[]|select(.device!="lo" and .mtu!=1400)]|length')" 0
 
+for kind in nft iptables; do
+    must ok "measures with the rules of 1000 Services, $kind" "$nb" --rounds 1 --time 0.05 --warmup 0 --quiet \
+        --rules "1000,$kind" --paths ptp --where local --workloads udp-rr --json "$TMP/r.json"
+    is "which both nodes of every path are seen to hold, $kind" "$(q '[.paths[].services|tostring]|unique|tostring')" \
+        '["{\"node a\":1000,\"node b\":1000}"]'
+done
+
 "$nb" --rounds 1 --time 0.1 --quiet --paths podwire-vhost-user --workloads tcp-rr >"$TMP/out" 2>&1 && rc=0 || rc=$?
 is "a path that was asked for and cannot be had is an error" "$rc" 3
 like "and says why" "$(cat "$TMP/out")" 'not in this build'
