@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* pw-test: vm-more */
 /* Headers that lie outside the linear part of the buffer: the same outcome. */
 #include <arpa/inet.h>
 

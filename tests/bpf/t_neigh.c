@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* pw-test: vm-more */
+/* pw-test: vm */
 /* ARP and neighbour discovery of layer 2 pods: what is answered, with which bytes, and what not. */
 #include <arpa/inet.h>
 

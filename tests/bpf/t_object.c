@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* pw-test: vm-more */
+/* pw-test: vm */
 /*
  * The object itself: what user space sees of the shared structs is what the programs were built
  * with (BTF), it loads also where conntrack cannot be asked, and all flags work then.

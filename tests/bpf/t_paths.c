@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* pw-test: vm-more */
+/* pw-test: vm */
 /* Remembered paths: each for its own packets only, and not for long. */
 #include <arpa/inet.h>
 #include <bpf/bpf.h>

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# pw-test: vm-more
+# pw-test: vm
 # The loader on the kernel at hand: what it finds out about it, and endpoints of every kind that it
 # has, with all their programs, from load to unload.
 . "$(dirname "$0")/../lib/tap.sh"
