@@ -4,7 +4,7 @@
 # send by themselves is dropped by name and is no spoofing; the node answers ARP and ND itself. Then a
 # privileged pod that tries to get round it all.
 # Seen to fail: mutate.sh guard-mac, guard-ip, guard-arp, guard-nd, guard-netkit (in a guest).
-# pw-test: vm-more
+# pw-test: vm
 # pw-test: timeout=300
 # shellcheck disable=SC2086 # addresses, names and numbers: nothing to split
 . "$(dirname "$0")/../lib/tap.sh"
