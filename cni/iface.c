@@ -37,7 +37,7 @@ static int verify(const struct pw_plan *plan, const struct made *m, struct pw_er
 }
 
 int pw_iface_create(struct pw_nl *nl, const struct pw_plan *plan, const struct pw_netns *ns,
-                    struct pw_made *out, struct pw_err *err)
+                    struct pw_made *made, struct pw_err *err)
 {
     pw_nlbatch_auto b = PW_NLBATCH_INIT;
     struct pw_pair pair = plan->pair;
@@ -54,7 +54,7 @@ int pw_iface_create(struct pw_nl *nl, const struct pw_plan *plan, const struct p
     if (!rc)
         rc = verify(plan, &m, err);
     if (!rc)
-        *out = (struct pw_made){.host = m.link, .pod_ifindex = m.link.peer};
+        *made = (struct pw_made){.host = m.link, .pod_ifindex = m.link.peer};
     return rc;
 }
 
