@@ -13,18 +13,12 @@
 
 #define IPAM_DIR PW_RUN_DIR "/ipam"
 
-static void closedirp(DIR **d)
-{
-    if (*d)
-        closedir(*d);
-}
-
 /* Call fn for each name in a folder until it says false; false when it did, or the folder cannot be
  * read. */
 static bool each(int dir, const char *path, bool (*fn)(int dir, const char *name))
 {
     int fd = openat(dir, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    pw_cleanup(closedirp) DIR *list = fd < 0 ? NULL : fdopendir(fd);
+    pw_dir *list = fd < 0 ? NULL : fdopendir(fd);
     const struct dirent *e;
 
     if (!list) {

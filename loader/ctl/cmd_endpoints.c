@@ -112,17 +112,9 @@ static int run(struct ctl *ctl, int argc, char **argv)
         list(ctl, &eps);
         return CTL_OK;
     }
-    const struct ctl_ep *e = ctl_find_name(&eps, argv[optind]);
-    struct pw_addr a;
-    if (!e && pw_addr_parse(argv[optind], &a, NULL) == 0)
-        e = ctl_find_addr(&eps, &a);
-    if (!e) {
-        pw_err_set(&err, -ENOENT,
-                   "no endpoint '%.60s' on this node (a pod, device, address or container id; "
-                   "`podwirectl endpoints` lists them)",
-                   argv[optind]);
+    const struct ctl_ep *e = ctl_find(&eps, argv[optind], &err);
+    if (!e)
         return ctl_fail(&err);
-    }
     if (ctl->json)
         return ctl_print_json(ctl_ep_json(e));
     details(ctl, e);

@@ -159,23 +159,20 @@ static const struct vmm *find_vmm(const char *name)
 static const struct ctl_ep *find_guest(const struct ctl_eps *eps, const char *name,
                                        struct pw_err *err)
 {
-    const struct ctl_ep *e = ctl_find_name(eps, name);
-    struct pw_addr a;
+    const struct ctl_ep *e = ctl_find(eps, name, err);
 
-    if (!e && pw_addr_parse(name, &a, NULL) == 0)
-        e = ctl_find_addr(eps, &a);
-    for (size_t i = 0; e && !guest_of(e) && i < eps->n; i++) {
+    if (!e)
+        return NULL;
+    for (size_t i = 0; !guest_of(e) && i < eps->n; i++) {
         const char *id = text_of(eps->ep[i].record, "containerId");
         if (*id && strcmp(id, text_of(e->record, "containerId")) == 0 && guest_of(&eps->ep[i]))
             e = &eps->ep[i];
     }
-    if (!e)
-        pw_err_set(err, -ENOENT,
-                   "no endpoint '%.60s' on this node (`podwirectl endpoints` lists them)", name);
-    else if (!guest_of(e))
-        pw_err_set(err, -EINVAL, "'%.60s' is no virtual machine: its device is %s", name,
-                   pw_device_name(e->ep.device));
-    return e && guest_of(e) ? e : NULL;
+    if (guest_of(e))
+        return e;
+    pw_err_set(err, -EINVAL, "'%.60s' is no virtual machine: its device is %s", name,
+               pw_device_name(e->ep.device));
+    return NULL;
 }
 
 static int run(struct ctl *ctl, int argc, char **argv)

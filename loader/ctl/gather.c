@@ -295,6 +295,21 @@ const struct ctl_ep *ctl_find_name(const struct ctl_eps *eps, const char *name)
     return NULL;
 }
 
+const struct ctl_ep *ctl_find(const struct ctl_eps *eps, const char *word, struct pw_err *err)
+{
+    const struct ctl_ep *e = ctl_find_name(eps, word);
+    struct pw_addr a;
+
+    if (!e && pw_addr_parse(word, &a, NULL) == 0)
+        e = ctl_find_addr(eps, &a);
+    if (!e)
+        pw_err_set(err, -ENOENT,
+                   "no endpoint '%.60s' on this node (a pod, device, address or container id; "
+                   "`podwirectl endpoints` lists them)",
+                   word);
+    return e;
+}
+
 /* ---- JSON ---- */
 
 json_t *ctl_count_json(const struct pw_count *c)

@@ -44,6 +44,8 @@ const char *ctl_pod_name(const struct ctl_ep *ep, char buf[96]);
 const struct ctl_ep *ctl_find_addr(const struct ctl_eps *eps, const struct pw_addr *a);
 /* By device, "namespace/pod", pod, or the beginning of a container id; NULL. */
 const struct ctl_ep *ctl_find_name(const struct ctl_eps *eps, const char *name);
+/* By any of these; NULL with -ENOENT in `err`, saying what one may ask for. */
+const struct ctl_ep *ctl_find(const struct ctl_eps *eps, const char *word, struct pw_err *err);
 
 json_t *ctl_count_json(const struct pw_count *c);
 json_t *ctl_reason_json(const struct ctl_reason *r);
