@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "cni/cnierr.h"
+#include "loader/base/json.h"
 
 /* The value, or NULL where absent or null. Borrowed. An exact match goes before others. */
 json_t *pw_json_get(const json_t *object, const char *key);
@@ -26,13 +27,6 @@ int pw_json_list(const json_t *object, const char *key, json_t **out, struct pw_
 int pw_json_map(const json_t *object, const char *key, json_t **out, struct pw_err *err);
 /* The element as a string; `key` only for the message. */
 int pw_json_item_str(const json_t *item, const char *key, const char **out, struct pw_err *err);
-
-static inline void pw_json_decrefp(json_t **j)
-{
-    json_decref(*j);
-    *j = NULL;
-}
-#define pw_json pw_cleanup(pw_json_decrefp) json_t
 
 /* A string made of bytes from anywhere: what is no UTF-8 becomes '?'. New reference, NULL without
  * memory. */

@@ -9,14 +9,9 @@
 
 #include "loader/base/cleanup.h"
 #include "loader/base/fs.h"
+#include "loader/base/json.h"
 
 #define DAN_MAX 65536
-
-static void decrefp(json_t **j)
-{
-    json_decref(*j);
-}
-#define auto_json __attribute__((cleanup(decrefp))) json_t
 
 static json_t *dan_routes(const json_t *guest)
 {
@@ -81,7 +76,7 @@ int pw_guest_dan_file(const char *dir, const char *id, const char *ifname, const
 
     if (snprintf(path, sizeof(path), "%s/%s.json", dir, id) >= (int)sizeof(path))
         return pw_err_set(err, -ENAMETOOLONG, "%s/%s.json: the name is too long", dir, id);
-    auto_json *doc = read_dan(path);
+    pw_json *doc = read_dan(path);
     json_t *list = json_object_get(doc, "devices"), *d;
     while ((d = json_array_get(list, i))) {
         const char *name = json_string_value(json_object_get(d, "name"));
