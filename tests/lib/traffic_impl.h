@@ -30,6 +30,7 @@ struct tr_state {
     unsigned long long progress;  /* when something last moved */
     uint64_t at_step;             /* `moved` when the current step was over */
     unsigned size;                /* of the largest message, lowered to the path's MTU */
+    unsigned told;                /* how often of an MTU that `size` fits already */
 };
 
 /* The bytes of a stream from `offset` on, CHUNK of them; `salt` tells streams apart. */

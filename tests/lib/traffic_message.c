@@ -47,17 +47,21 @@ unsigned tr_path_mtu(const struct tr_flow *f)
 }
 
 /*
- * A socket that never fragments has learned of a smaller MTU: send no larger messages from now on.
- * Those on their way that were larger are the ones that the router turned down, and not lost.
+ * A socket that never fragments was told of a smaller MTU: send no larger messages from now on.
+ * Those on their way that were larger are the ones that the router turned down, and not lost. A
+ * router turns down each of several that are under way: what is told after the first is no news.
  */
 static bool learn_mtu(struct tr_flow *f)
 {
     struct tr_state *st = f->state;
     unsigned headers = (tr_is6(f) ? 40 : 20) + 8, mtu = tr_path_mtu(f);
 
-    if (f->spec.df != 1 || f->spec.proto != TR_UDP || mtu < headers || st->size + headers <= mtu)
+    if (f->spec.df != 1 || f->spec.proto != TR_UDP || mtu < headers)
         return false;
+    if (st->size + headers <= mtu)
+        return st->told++ < tr_window;
     st->size = mtu - headers;
+    st->told = 0;
     for (unsigned i = 0; i < tr_window; i++) {
         if (st->waiting[i] && st->length[i] > st->size) {
             st->waiting[i] = 0;
