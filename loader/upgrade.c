@@ -12,6 +12,7 @@
 #include "loader/nl/link.h"
 #include "loader/node.h"
 #include "loader/obj.h"
+#include "loader/peers_int.h"
 #include "loader/runfiles.h"
 
 /* ---- upgrade ---- */
@@ -240,6 +241,8 @@ int pw_dp_unload(bool force, struct pw_err *err)
         rc = count_alive(&alive, true, err);
     if (!rc)
         rc = remove_rules(err);
+    if (!rc)
+        rc = pw_peers_routes_remove(err);
     if (!rc)
         rc = remove_pins(err);
     if (!rc) {

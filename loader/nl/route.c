@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "loader/nl/route.h"
 
+#include <endian.h>
 #include <string.h>
 #include <sys/socket.h>
 
 #include <linux/fib_rules.h>
 #include <linux/if_addr.h>
+#include <linux/lwtunnel.h>
 #include <linux/neighbour.h>
 
 static uint8_t af(const struct pw_addr *a)
@@ -104,6 +106,40 @@ int pw_addr_list(struct pw_nl *nl, uint32_t ifindex, const struct pw_list_cb *cb
 
 /* ---- routes ---- */
 
+/* LWTUNNEL_IP_FLAGS, in network order: UDP checksum. Without one, receivers drop what comes by IPv6
+ * (RFC 8200, 8.1). */
+#define ENCAP_CSUM htobe16(1)
+
+/* The numbers of the attributes are the same for both families. */
+static void put_encap(struct pw_nlbuf *b, const struct pw_encap *e)
+{
+    uint64_t id = htobe64(e->id);
+
+    pw_nl_put_u16(b, RTA_ENCAP_TYPE, e->dst.family == 4 ? LWTUNNEL_ENCAP_IP : LWTUNNEL_ENCAP_IP6);
+    size_t nest = pw_nl_nest(b, RTA_ENCAP);
+    pw_nl_put(b, LWTUNNEL_IP_ID, &id, sizeof(id));
+    pw_nl_put_addr(b, LWTUNNEL_IP_DST, &e->dst);
+    if (e->src.family)
+        pw_nl_put_addr(b, LWTUNNEL_IP_SRC, &e->src);
+    if (e->dst.family == 6)
+        pw_nl_put_u16(b, LWTUNNEL_IP_FLAGS, ENCAP_CSUM);
+    pw_nl_nest_end(b, nest);
+}
+
+static void read_encap(struct pw_nlcur cur, struct pw_encap *e)
+{
+    struct pw_nlattr a;
+
+    while (pw_nl_next_attr(&cur, &a)) {
+        if (a.type == LWTUNNEL_IP_ID)
+            e->id = (uint32_t)be64toh(pw_nl_u64(&a));
+        else if (a.type == LWTUNNEL_IP_DST)
+            pw_nl_addr(&a, &e->dst);
+        else if (a.type == LWTUNNEL_IP_SRC)
+            pw_nl_addr(&a, &e->src);
+    }
+}
+
 static void route_msg(struct pw_nlbatch *b, uint16_t type, uint16_t flags, const struct pw_route *r,
                       const char *what)
 {
@@ -131,6 +167,8 @@ static void route_msg(struct pw_nlbatch *b, uint16_t type, uint16_t flags, const
         pw_nl_put_u32(&b->buf, RTA_PRIORITY, r->priority);
     if (table >= 256)
         pw_nl_put_u32(&b->buf, RTA_TABLE, table);
+    if (r->encap.dst.family)
+        put_encap(&b->buf, &r->encap);
     if (r->mtu || r->advmss) {
         size_t metrics = pw_nl_nest(&b->buf, RTA_METRICS);
         if (r->mtu)
@@ -221,7 +259,8 @@ static int read_route(const struct pw_nlmsg *msg, void *arg, struct pw_err *err)
 {
     const struct lister *l = arg;
     struct rtmsg m;
-    struct pw_nlattr a, hops = {0};
+    struct pw_nlattr a, hops = {0}, encap = {0};
+    uint16_t encap_type = 0;
     struct pw_route r = {0};
 
     if (msg->type != RTM_NEWROUTE || msg->len < sizeof(m))
@@ -264,11 +303,19 @@ static int read_route(const struct pw_nlmsg *msg, void *arg, struct pw_err *err)
         case RTA_MULTIPATH:
             hops = a;
             break;
+        case RTA_ENCAP_TYPE:
+            encap_type = pw_nl_u16(&a);
+            break;
+        case RTA_ENCAP:
+            encap = a;
+            break;
         default:
             break;
         }
     }
     r.dst.prefix = m.rtm_dst_len;
+    if (encap.data && (encap_type == LWTUNNEL_ENCAP_IP || encap_type == LWTUNNEL_ENCAP_IP6))
+        read_encap(pw_nl_nested(&encap), &r.encap);
     if (hops.data)
         return tell_hops(&hops, &r, l->cb, err);
     return l->cb->fn(&r, l->cb->arg, err);
@@ -282,6 +329,33 @@ int pw_route_list(struct pw_nl *nl, int family, const struct pw_list_cb *cb, str
 
     pw_nlbatch_add(&b, RTM_GETROUTE, NLM_F_DUMP, &m, sizeof(m), "list routes");
     return pw_nl_dump(nl, &b, read_route, restart, &l, err);
+}
+
+static int take_route(const void *entry, void *arg, struct pw_err *err)
+{
+    (void)err;
+    *(struct pw_route *)arg = *(const struct pw_route *)entry;
+    return 0;
+}
+
+int pw_route_get(struct pw_nl *nl, const struct pw_addr *to, struct pw_route *out)
+{
+    pw_nlbatch_auto b = PW_NLBATCH_INIT;
+    struct rtmsg m = {.rtm_family = af(to),
+                      .rtm_dst_len = to->family == 4 ? 32 : 128,
+                      .rtm_flags = RTM_F_FIB_MATCH};
+    struct pw_route r = {0};
+    struct pw_list_cb cb = {take_route, NULL, &r};
+    struct lister l = {&cb, 0};
+
+    pw_nlbatch_add(&b, RTM_GETROUTE, 0, &m, sizeof(m), "look up a route");
+    pw_nl_put_addr(&b.buf, RTA_DST, to);
+    int rc = pw_nl_commit(nl, &b, read_route, &l, NULL);
+    if (!rc && !r.dst.family)
+        rc = -ENETUNREACH;
+    if (!rc)
+        *out = r;
+    return rc;
 }
 
 /* ---- neighbours ---- */

@@ -36,6 +36,13 @@ struct pw_list_cb {
 int pw_addr_list(struct pw_nl *nl, uint32_t ifindex, const struct pw_list_cb *cb,
                  struct pw_err *err);
 
+/* What a packet gets in front on a route into a tunnel device (lwtunnel). */
+struct pw_encap {
+    struct pw_addr dst,
+        src;     /* of the outer header; family 0: no encapsulation, the kernel's choice */
+    uint32_t id; /* VNI */
+};
+
 /* A route, or one next hop of it. */
 struct pw_route {
     struct pw_addr dst; /* family must be set; prefix 0 is the default route */
@@ -50,6 +57,7 @@ struct pw_route {
     uint8_t scope;
     uint8_t type; /* RTN_*; 0: unicast */
     bool onlink;  /* the gateway need not be inside a connected range */
+    struct pw_encap encap;
 };
 
 /* Replaces a route of the same destination, table and priority. */
@@ -62,6 +70,9 @@ void pw_route_add(struct pw_nlbatch *b, const struct pw_route *r);
 void pw_route_del(struct pw_nlbatch *b, const struct pw_route *r);
 /* fn gets struct pw_route, once for each next hop. `family` 4, 6. All tables, the local one too. */
 int pw_route_list(struct pw_nl *nl, int family, const struct pw_list_cb *cb, struct pw_err *err);
+/* The way to an address: `out` has the gateway (family 0 where it is on a segment of ours), the
+ * device and the type. Negative errno, without a message, where there is none. */
+int pw_route_get(struct pw_nl *nl, const struct pw_addr *to, struct pw_route *out);
 
 struct pw_neigh {
     uint32_t ifindex;

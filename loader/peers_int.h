@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What peers.c decides and peers_route.c carries out. */
+#ifndef PW_LOADER_PEERS_INT_H
+#define PW_LOADER_PEERS_INT_H
+
+#include "loader/nl/route.h"
+#include "loader/peers.h"
+
+/* A range of a peer's pods, and the way to it. */
+struct pw_want {
+    size_t peer; /* its number */
+    struct pw_addr pods, node;
+    struct pw_route route;
+    bool tunnel;
+    bool routed; /* there is to be a route of ours */
+    bool there;  /* it is, and is right */
+};
+
+struct pw_way {
+    bool native, tunnel, left, refused;
+};
+
+struct pw_plan {
+    struct pw_dp *dp;
+    struct pw_nl *rtnl;
+    const struct pw_peers_conf *conf;
+    const struct pw_peer *peers;
+    size_t n_peers;
+    struct pw_way *ways;  /* one for each peer */
+    struct pw_want *want; /* in order of pw_want_order */
+    size_t n_want;
+    size_t refused;
+    uint32_t tunnel; /* ifindex of the device; 0: none */
+    struct pw_peers_report report;
+};
+
+/* Orders by range, which is what tells one from another. */
+int pw_want_order(const void *a, const void *b);
+/* There is no way to the range, and why. */
+void pw_plan_refuse(struct pw_plan *p, const struct pw_want *w, const char *why);
+
+/* ---- peers_route.c ---- */
+
+/* Make the kernel's routes those that are wanted: new ones first, then those that nobody wants
+ * away. */
+int pw_peers_routes(struct pw_plan *p, struct pw_err *err);
+/* Remove all of ours. */
+int pw_peers_routes_remove(struct pw_err *err);
+
+#endif

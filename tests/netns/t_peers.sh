@@ -1,0 +1,92 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# Ways to other nodes' pods as they are kept in the kernel: made, changed, removed, and nobody else's
+# touched. What packets do on them: t_cluster.sh.
+. "$(dirname "$0")/../lib/tap.sh"
+. "$TOP/tests/lib/node_net.sh"
+need ip jq
+
+PEERS=$BUILD/tests/netns/peers
+own="172.16.1.1,2001:db8:1::1 10.1.0.0/24,fd00:1::/64"
+sync() { # ROUTING [OPTION...] <PEERS: the report on one line
+    local routing=$1
+    shift
+    # shellcheck disable=SC2086
+    "$PEERS" "$@" "$routing" $own 2>&1 | tr '\n' ' '
+}
+ways() { "$PEERS" list | sort | tr '\n' ';'; }
+nodes() { # FROM TO: peers on the segment
+    local i
+    for i in $(seq "$1" "$2"); do
+        echo "n$i 172.16.1.$((i % 200 + 2)),2001:db8:1::$(printf %x $((i + 1))) 10.$((16 + i / 250)).$((i % 250)).0/24,fd00:2:$(printf %x "$i")::/64"
+    done
+}
+
+uplink_up up0 1
+ip addr add 2001:db8:1::1/64 dev up0 nodad
+nok "needs a datapath" sync native
+must ok "load" dp load
+ip route add 10.99.0.0/16 via 172.16.1.254
+ip route add 10.5.0.0/24 via 172.16.1.254 metric 120
+others() { # routes of the main table but ours; the kernel's own come late
+    { ip -o route && ip -6 -o route; } | grep -v 'proto 120' | grep -v 'proto kernel'
+}
+others >"$TMP/others"
+
+# --- native ---
+two="10.16.1.0/24 native 172.16.1.3 up0;10.16.2.0/24 native 172.16.1.4 up0;fd00:2:1::/64 native 2001:db8:1::2 up0;fd00:2:2::/64 native 2001:db8:1::3 up0;"
+is "two nodes" "$(nodes 1 2 | sync native)" "native 2 tunnel 0 left 0 refused 0 changes 4 "
+is "are reached by their addresses" "$(ways)" "$two"
+is "again: nothing changes" "$(nodes 1 2 | sync native)" "native 2 tunnel 0 left 0 refused 0 changes 0 "
+nodes 1 3 | sync native >/dev/null
+nodes 2 3 | sync native >/dev/null
+is "one came, one went" "$(ways | tr ';' '\n' | grep -c .)" 4
+unlike "the one is gone" "$(ways)" '10\.16\.1\.'
+nodes 2 3 | sed 's/172.16.1.4,/172.16.1.77,/' | sync native >/dev/null
+like "another address of a node" "$(ways)" '10\.16\.2\.0/24 native 172\.16\.1\.77'
+is "replaced, not doubled" "$(ip route show 10.16.2.0/24 | wc -l)" 1
+# Killed between the new and the old, or a version that knew others.
+ip route add 10.77.0.0/24 via 172.16.1.9 proto 120 metric 120
+ip route del 10.16.3.0/24
+ip -6 route replace fd00:2:3::/64 via 2001:db8:1::99 proto 120 metric 120
+nodes 1 2 | sync native >/dev/null
+is "what is wrong or missing is mended" "$(ways)" "$two"
+is "a node beyond a router is left to the node's routes" \
+    "$(echo 'far 198.51.100.1 10.20.0.0/24' | sync native)" \
+    "native 0 tunnel 0 left 1 refused 0 changes 4 "
+is "and nothing is made for it" "$(ways)" ""
+
+# --- what is of no use ---
+refused() { # NAME PEER WHY
+    nodes 1 1 >"$TMP/peers"
+    echo "$2" >>"$TMP/peers"
+    like "$1" "$(sync native <"$TMP/peers")" "refused 1 .*why node bad: .*$3"
+    like "  and keeps no other away" "$(ways)" '10\.16\.1\.0/24 native'
+}
+refused "a range that is none" "bad 172.16.1.9 0.0.0.0/0" "0.0.0.0/0 is no range"
+refused "bits beyond the prefix" "bad 172.16.1.9 10.3.0.1/24" "no network"
+refused "loopback" "bad 172.16.1.9 127.0.0.0/8" "no range that pods can have"
+refused "link-local" "bad 2001:db8:1::9 fe80::/64" "no range that pods can have"
+refused "this node's own range" "bad 172.16.1.9 10.1.0.0/25" "is this node's own"
+refused "one that holds it" "bad 172.16.1.9 10.0.0.0/8" "is this node's own"
+refused "this node's own address" "bad 172.16.1.1 10.3.0.0/24" "own address"
+refused "a range that another node has" "bad 172.16.1.9 10.16.1.0/24" "node n1's already"
+refused "a route of somebody else in the way" "bad 172.16.1.9 10.5.0.0/24" "somebody else"
+nok "no address of our own" "$PEERS" native - 10.1.0.0/24
+nok "network number 0" "$PEERS" -v 0 native 172.16.1.1 10.1.0.0/24
+
+# --- many ---
+nodes 1 1000 >"$TMP/many"
+sync native </dev/null >/dev/null
+is "no node, no route" "$(ways)" ""
+is "a thousand nodes" "$(sync native <"$TMP/many")" "native 1000 tunnel 0 left 0 refused 0 changes 2000 "
+is "are there" "$("$PEERS" list | wc -l)" 2000
+is "one less is two changes" "$(sed 500d "$TMP/many" | sync native)" \
+    "native 999 tunnel 0 left 0 refused 0 changes 2 "
+diag "$(sync native -t <"$TMP/many" | grep -o 'us .*') for one change of a thousand nodes"
+
+others >"$TMP/others.now"
+is "routes of others are as they were" "$(cat "$TMP/others.now")" "$(cat "$TMP/others")"
+ok "unload" ctl unload
+is "leaves none of ours" "$(ip route show proto 120; ip -6 route show proto 120)" ""
+is "and all of the others'" "$(others)" "$(cat "$TMP/others")"
