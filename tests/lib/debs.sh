@@ -6,6 +6,7 @@
 #   debs_unpack SUITE DIR PACKAGE...   unpack binary packages into DIR (nothing else of theirs is run)
 #   debs_source SUITE DIR SOURCE       unpack a source package's upstream tree into DIR, without
 #                                      Debian's patches
+#   debs_patched SUITE DIR SOURCE      the same with Debian's patches
 #   debs_once NAME COMMAND...          run `COMMAND... DIR` once and keep what it made; prints the
 #                                      folder, which later calls find ready
 #   debs_have NAME                     print that folder, or say why there is none: for tests, whose
@@ -49,7 +50,13 @@ debs_lists() { # SUITE [now]: fetch the suite's lists when they are missing or o
     touch "$d/fresh"
 }
 
-debs_get() { # SUITE DIR VERB PACKAGE...: apt-get VERB in DIR, once more with fresh lists if that fails
+# SUITE DIR VERB PACKAGE...: apt-get VERB in DIR, once more with fresh lists if that fails. A suite's
+# lists have one user at a time.
+debs_get() {
+    mkdir -p "$PODWIRE_CACHE/apt/$1"
+    (flock 8 && debs_get_alone "$@") 8>"$PODWIRE_CACHE/apt/$1/lock"
+}
+debs_get_alone() {
     local suite=$1 dir=$2 log=$PODWIRE_CACHE/apt/$1/log try
     shift 2
     debs_lists "$suite" || return 1
@@ -85,18 +92,31 @@ debs_source() {
     rm -rf "$tmp"
 }
 
+debs_patched() {
+    local dir=$2 tmp p
+    mkdir -p "$dir"
+    tmp=$(mktemp -d "$dir/.debs.XXXXXX") || return 1
+    debs_get "$1" "$tmp" source --download-only "$3" || { rm -rf "$tmp"; return 1; }
+    tar -xf "$(ls "$tmp"/*.orig.tar.*[^c])" -C "$dir" --strip-components=1 || return 1
+    tar -xf "$(ls "$tmp"/*.debian.tar.*)" -C "$dir" || return 1
+    while read -r p; do
+        patch -d "$dir" -p1 -s <"$dir/debian/patches/$p" || return 1
+    done < <(grep -v '^#' "$dir/debian/patches/series" | sed 's/ .*//' | grep .)
+    rm -rf "$tmp"
+}
+
 debs_once() {
     local dir=$PODWIRE_CACHE/$1
     shift
     mkdir -p "$PODWIRE_CACHE" "$(dirname "$dir")"
-    # One at a time: two that need the same thing may start side by side.
+    # Two that need the same thing may start side by side.
     (
         flock 9
         [ -e "$dir/.complete" ] && exit 0
         rm -rf "$dir"
         mkdir -p "$dir"
         "$@" "$dir" 2>&1 && touch "$dir/.complete"
-    ) 9>"$PODWIRE_CACHE/lock" >"$dir.log" || { tail -n1 "$dir.log" >&2; return 1; }
+    ) 9>"$dir.lock" >"$dir.log" || { tail -n1 "$dir.log" >&2; return 1; }
     echo "$dir"
 }
 
