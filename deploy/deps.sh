@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 # Install the Debian packages that a step needs and this machine lacks.
-# usage: deploy/deps.sh build|check|vm|demo|bench...   (prints nothing when all is there)
+# usage: deploy/deps.sh build|check|kubernetes|vm|demo|bench...   (prints nothing when all is there)
 # The one place that knows package names. Debian 12 takes libbpf, libelf, bpftool and the kernel
 # headers from backports: its own are older than tcx and netkit.
 set -euo pipefail
@@ -19,6 +19,8 @@ check_pkgs+=(chromium)
 demo_pkgs=(mount iproute2 nftables iptables jq procps util-linux iputils-ping iperf3
     containernetworking-plugins)
 bench_pkgs=(iperf3 sockperf)
+# Of building Kubernetes, and its cluster's certificates.
+kubernetes_pkgs=(rsync patch openssl)
 # Packages that Debian 12 must take from its backports.
 backports=" bpftool libbpf-dev libelf-dev linux-libc-dev qemu-system-x86 "
 
@@ -27,10 +29,11 @@ for step in "$@"; do
     case $step in
     build) want+=("${build_pkgs[@]}") ;;
     check) want+=("${build_pkgs[@]}" "${check_pkgs[@]}" "${vm_pkgs[@]}" "${demo_pkgs[@]}" "${bench_pkgs[@]}") ;;
+    kubernetes) want+=("${kubernetes_pkgs[@]}") ;;
     vm) want+=("${vm_pkgs[@]}") ;;
     demo) want+=("${build_pkgs[@]}" "${demo_pkgs[@]}") ;;
     bench) want+=("${build_pkgs[@]}" "${demo_pkgs[@]}" "${bench_pkgs[@]}") ;;
-    *) echo "deps.sh: unknown step '$step' (build, check, vm, demo, bench)" >&2; exit 2 ;;
+    *) echo "deps.sh: unknown step '$step' (build, check, kubernetes, vm, demo, bench)" >&2; exit 2 ;;
     esac
 done
 

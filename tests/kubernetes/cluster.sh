@@ -1,0 +1,333 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: Apache-2.0
+# A real cluster on one machine. Source it after tap.sh, in a script that runs on a node of its own
+# (tests/lib/node.sh): that namespace is the segment between the nodes, holds the control plane, and is
+# whoever comes from outside. Each node is one more tests/lib/node.sh inside of it, with containerd,
+# kubelet and kube-proxy; everything ends with the script.
+#
+#   outside, API server: 172.18.0.1, fd18::1 on br0      pods:     10.88.N.0/24, fd88:0:0:N::/64
+#   nodes n1, n2, ...:   172.18.0.11, fd18::11, ...      Services: 10.96.0.0/16, fd96::/112
+#
+#   control_plane         etcd, kube-apiserver (with RBAC), kube-controller-manager, kube-scheduler
+#   api_up, api_down      the API server alone
+#   node_up N, node_down N
+#   in_node N COMMAND...  on that node; node_ctr N ARG...: its containerd
+#   k ARG...              kubectl as administrator; apply FILE; k8s_get OBJECT JSONPATH
+#   bind_pod POD [NS]     the namespace of a pod as /run/netns/POD, for pwt (tests/lib/traffic.h) and in_ns
+#   flows PREFIX [pwt options] <SPECS, in_ns: as in tests/lib/topo.sh
+. "$TOP/tests/clients/lib.sh"
+. "$TOP/tests/lib/topo.sh"
+
+API4=172.18.0.1 API6=fd18::1
+export POD_CIDRS=10.88.0.0/16,fd88::/48 SERVICE_CIDRS=10.96.0.0/16,fd96::/112
+C=/run/cluster K8S='' KUBECONFIG=$C/admin.conf
+export KUBECONFIG HOME=$C
+GROUP=/podwire-k8s-$$-$RANDOM
+declare -A NODE_PID=()
+declare -A PIDS=()
+
+bg() { # NAME COMMAND...: in the background, its output in $C/log/NAME
+    local name=$1
+    shift
+    "$@" >>"$C/log/$name" 2>&1 </dev/null &
+    PIDS[$name]=$!
+}
+bg_stop() { # NAME [SIGNAL]
+    kill "-${2:-TERM}" "${PIDS[$1]}" 2>/dev/null || true
+    wait "${PIDS[$1]}" 2>/dev/null || true
+}
+
+in_node() { # N COMMAND...
+    local pid=${NODE_PID[$1]}
+    shift
+    nsenter -t "$pid" -n -m -u -p -- "$@"
+}
+node_ctr() { in_node "$1" env CONTAINERD_SUPPRESS_DEPRECATION_WARNINGS=1 "$CLIENT/usr/bin/ctr" -a "$SOCK" -n k8s.io "${@:2}"; }
+
+k() { "$K8S/bin/kubectl" --cache-dir="$C/kubectl" --request-timeout=20s "$@"; }
+apply() { k apply -f "$1" >"$C/applied" 2>&1 || { cat "$C/applied"; return 1; }; } # FILE
+k8s_get() { k get "$1" -o "jsonpath=$2"; }
+
+# What another process started in the background wrote last.
+tell() { # NAME...
+    local n
+    for n in "$@"; do
+        diag "--- $n"
+        diag "$(tail -n 8 "$C/log/$n" 2>/dev/null | cut -c1-300)"
+    done
+}
+
+pki() {
+    (
+        cd "$C/pki" || exit 1
+        openssl genrsa -out sa.key 2048
+        openssl rsa -in sa.key -pubout -out sa.pub
+        openssl req -x509 -newkey rsa:2048 -nodes -keyout ca.key -out ca.crt -days 30 -subj /CN=test-ca
+        openssl req -newkey rsa:2048 -nodes -keyout api.key -out api.csr -subj /CN=kube-apiserver
+        echo "subjectAltName=IP:$API4,IP:$API6,IP:127.0.0.1,IP:10.96.0.1,DNS:kubernetes.default.svc" >ext
+        openssl x509 -req -in api.csr -CA ca.crt -CAkey ca.key -CAcreateserial -days 30 -extfile ext -out api.crt
+    ) >"$C/log/pki" 2>&1
+    {
+        echo 'admin-token,admin,admin,"system:masters"'
+        echo 'controllers-token,controllers,controllers,"system:masters"'
+        local i
+        for i in 1 2 3 4; do echo "n$i-token,system:node:n$i,n$i,\"system:nodes,system:masters\""; done
+    } >"$C/pki/tokens.csv"
+}
+
+kubeconfig() { # TOKEN: on stdout
+    cat <<EOF
+apiVersion: v1
+kind: Config
+clusters: [{name: c, cluster: {server: "https://$API4:6443", certificate-authority: $C/pki/ca.crt}}]
+users: [{name: u, user: {token: $1}}]
+contexts: [{name: x, context: {cluster: c, user: u}}]
+current-context: x
+EOF
+}
+
+api_up() {
+    bg apiserver "$K8S/bin/kube-apiserver" --etcd-servers=http://127.0.0.1:2379 --cert-dir="$C/pki" \
+        --tls-cert-file="$C/pki/api.crt" --tls-private-key-file="$C/pki/api.key" \
+        --client-ca-file="$C/pki/ca.crt" --token-auth-file="$C/pki/tokens.csv" --authorization-mode=RBAC \
+        --service-cluster-ip-range=$SERVICE_CIDRS --advertise-address=$API4 --secure-port=6443 \
+        --service-account-issuer=https://kubernetes.default.svc --allow-privileged \
+        --service-account-signing-key-file="$C/pki/sa.key" --service-account-key-file="$C/pki/sa.pub" \
+        --kubelet-preferred-address-types=InternalIP --feature-gates=IPv6DualStack=true \
+        --service-node-port-range=30000-32000
+    wait_for 60 k get --raw /readyz
+}
+api_down() { bg_stop apiserver; }
+
+control_plane() {
+    client containerd-1.7
+    K8S=$("$TOP/tests/kubernetes/get" -c 2>"$TMP/get") || skip_all "no Kubernetes programs: $(cat "$TMP/get")"
+    mkdir -p "$C"/{pki,log,etcd}
+    cleanup remove_k8s_cgroups
+    cleanup nodes_kill
+    quiet_ns node
+    ip link add br0 type bridge
+    ip addr add $API4/24 dev br0
+    ip addr add $API6/64 dev br0 nodad
+    ip link set br0 up
+    # An outside that pods' masqueraded packets reach, and a rule so that this namespace does not forward.
+    sysctl -qw net.ipv4.ip_forward=0 net.ipv6.conf.all.forwarding=0
+    pki
+    kubeconfig admin-token >"$KUBECONFIG"
+    kubeconfig controllers-token >"$C/controllers.conf"
+    bg etcd "$K8S/usr/bin/etcd" --data-dir "$C/etcd" --listen-client-urls http://127.0.0.1:2379 \
+        --advertise-client-urls http://127.0.0.1:2379 --listen-peer-urls http://127.0.0.1:2380 --unsafe-no-fsync
+    api_up || { tell etcd apiserver; bail "no API server"; }
+    bg manager "$K8S/bin/kube-controller-manager" --kubeconfig="$C/controllers.conf" --leader-elect=false \
+        --service-account-private-key-file="$C/pki/sa.key" --root-ca-file="$C/pki/ca.crt" \
+        --allocate-node-cidrs --cluster-cidr=$POD_CIDRS --service-cluster-ip-range=$SERVICE_CIDRS \
+        --node-cidr-mask-size-ipv4=24 --node-cidr-mask-size-ipv6=64 --feature-gates=IPv6DualStack=true \
+        --node-monitor-grace-period=15s --node-monitor-period=2s --pod-eviction-timeout=10s
+    bg scheduler "$K8S/bin/kube-scheduler" --kubeconfig="$C/controllers.conf" --leader-elect=false
+}
+
+# Control groups are the machine's: each node has one of its own below ours, in every hierarchy.
+node_cgroup() { # N
+    local h d
+    for h in /sys/fs/cgroup/*/; do
+        d=$h$GROUP/n$1
+        mkdir -p "$d" 2>/dev/null || continue
+        [ -e "$h/cpuset.cpus" ] || continue
+        for f in "$h$GROUP" "$d"; do
+            cat "$h/cpuset.cpus" >"$f/cpuset.cpus"
+            cat "$h/cpuset.mems" >"$f/cpuset.mems"
+            echo 1 >"$f/cgroup.clone_children"
+        done
+    done
+}
+remove_k8s_cgroups() {
+    sleep 0.5
+    find /sys/fs/cgroup -depth -type d -path "*$GROUP*" -exec rmdir {} \; 2>/dev/null || true
+}
+nodes_kill() {
+    local n
+    for n in "${!NODE_PID[@]}"; do kill -9 "${NODE_PID[$n]}" 2>/dev/null || true; done
+}
+
+# What runs inside a node first: it is given the folders that are its own.
+node_init() {
+    # The kubelet insists on settings of the whole machine: it reads and writes files in their place.
+    local zero=/run/zero one=/run/one ten=/run/ten
+    echo 0 >$zero; echo 1 >$one; echo 10 >$ten
+    mount --bind $one /proc/sys/vm/overcommit_memory
+    mount --bind $zero /proc/sys/vm/panic_on_oom
+    mount --bind $ten /proc/sys/kernel/panic
+    mount --bind $one /proc/sys/kernel/panic_on_oops
+    mount -t tmpfs -o mode=755 tmpfs /opt
+    mount -t tmpfs -o mode=755 tmpfs /var/log
+    mkdir -p /opt/cni/bin /etc/cni/net.d /run/kubelet
+    touch /run/ready
+    sleep infinity
+}
+
+node_wire() { # N: its cable, addresses and default route
+    ip link add "w$1" type veth peer name eth0 netns "${NODE_PID[$1]}"
+    ip link set "w$1" master br0 up
+    in_node "$1" sh -c "hostname n$1 && ip addr add 172.18.0.1$1/24 dev eth0 && ip addr add fd18::1$1/64 dev eth0 nodad &&
+        ip link set eth0 up && ip route add default via $API4 && ip -6 route add default via $API6"
+    bind_netns "n$1" "/proc/${NODE_PID[$1]}/ns/net"
+    quiet_ns "n$1"
+}
+
+bind_netns() { # NAME FILE
+    umount "/run/netns/$1" 2>/dev/null || true
+    touch "/run/netns/$1"
+    mount --bind "$2" "/run/netns/$1"
+}
+
+node_up() { # N
+    local n=$1 pid
+    declare -f node_init >"$TMP/node_init"
+    "$TOP/tests/lib/node.sh" bash -c '. "$0" && node_init' "$TMP/node_init" >"$C/log/node-n$n" 2>&1 </dev/null &
+    pid=$!
+    # unshare's child is the node's first process.
+    wait_for 10 node_first_pid "$n" "$pid" || { tell "node-n$n"; bail "node n$n does not start"; }
+    node_wire "$n"
+    node_cgroup "$n"
+    node_containerd "$n"
+    node_kubelet "$n"
+    node_proxy "$n"
+}
+node_first_pid() { # N UNSHARE-PID
+    local child
+    child=$(pgrep -P "$2" | head -n1)
+    [ -n "$child" ] && [ -e "/proc/$child/root/run/ready" ] && NODE_PID[$1]=$child
+}
+
+node_containerd() { # N
+    (
+        export CONFDIR=/etc/cni/net.d PLUGINS=/opt/cni/bin
+        containerd_config 1.7
+    ) >"$C/containerd.toml"
+    cp "$C/containerd.toml" "/proc/${NODE_PID[$1]}/root/run/containerd.toml"
+    local path=$CLIENT/usr/bin:$CLIENT/usr/sbin:$PATH
+    bg "containerd-n$1" in_node "$1" env PATH="$path" "$CLIENT/usr/bin/containerd" -c /run/containerd.toml
+    wait_for 30 node_ctr "$1" version || { tell "containerd-n$1"; bail "no containerd on n$1"; }
+    node_image "$1" "$(image)"
+}
+node_image() { # N ARCHIVE
+    cp "$2" "/proc/${NODE_PID[$1]}/root/run/image.tar"
+    node_ctr "$1" images import /run/image.tar >/dev/null
+    rm "/proc/${NODE_PID[$1]}/root/run/image.tar"
+}
+
+node_kubelet() { # N
+    local n=$1 run=/proc/${NODE_PID[$1]}/root/run
+    cat >"$run/kubelet.yaml" <<EOF
+apiVersion: kubelet.config.k8s.io/v1beta1
+kind: KubeletConfiguration
+authentication: {anonymous: {enabled: true}, webhook: {enabled: false}}
+authorization: {mode: AlwaysAllow}
+cgroupDriver: cgroupfs
+cgroupRoot: $GROUP/n$n
+enforceNodeAllocatable: [pods]
+failSwapOn: false
+maxOpenFiles: 20000
+oomScoreAdj: 0
+protectKernelDefaults: true
+resolvConf: ""
+clusterDNS: ["10.96.0.10"]
+clusterDomain: cluster.local
+evictionHard: {nodefs.available: "1%", imagefs.available: "1%", memory.available: "50Mi"}
+volumePluginDir: /run/kubelet/plugins
+imageGCHighThresholdPercent: 100
+nodeStatusUpdateFrequency: 2s
+syncFrequency: 10s
+registryPullQPS: 0
+kubeAPIQPS: 50
+kubeAPIBurst: 100
+featureGates: {IPv6DualStack: true}
+EOF
+    kubeconfig "n$n-token" >"$run/kubelet.conf"
+    mkdir -p "$run/cluster/pki"
+    cp "$C/pki/ca.crt" "$run/cluster/pki/"
+    bg "kubelet-n$n" in_node "$n" "$K8S/bin/kubelet" --config=/run/kubelet.yaml --kubeconfig=/run/kubelet.conf \
+        --root-dir=/run/kubelet --cert-dir=/run/kubelet/pki --container-runtime=remote \
+        --container-runtime-endpoint="unix://$SOCK" --pod-infra-container-image="$IMAGE" \
+        --hostname-override="n$n" --node-ip="172.18.0.1$n,fd18::1$n"
+}
+
+node_proxy() { # N
+    bg "proxy-n$1" in_node "$1" "$K8S/bin/kube-proxy" --kubeconfig=/run/kubelet.conf --proxy-mode=iptables \
+        --hostname-override="n$1" --cluster-cidr=$POD_CIDRS --feature-gates=IPv6DualStack=true \
+        --conntrack-max-per-core=0 --conntrack-tcp-timeout-established=0 --conntrack-tcp-timeout-close-wait=0 \
+        --oom-score-adj=0 --iptables-min-sync-period=0s
+}
+
+node_down() { # N: power off
+    kill -9 "${NODE_PID[$1]}"
+    umount "/run/netns/n$1" && rm -f "/run/netns/n$1"
+    unset "NODE_PID[$1]"
+}
+
+ready_nodes() { k get nodes -o 'jsonpath={range .items[*]}{.metadata.name}={.status.conditions[?(@.type=="Ready")].status} {end}'; }
+all_ready() { [ "$(ready_nodes | grep -o =True | wc -l)" = "$1" ]; } # HOW-MANY
+
+pods_ready() { # SELECTOR HOW-MANY
+    [ "$(k get pods -l "$1" -o 'jsonpath={range .items[*]}{.status.conditions[?(@.type=="Ready")].status}{"\n"}{end}' |
+        grep -c True)" = "$2" ]
+}
+no_pods() { [ -z "$(k get pods -l "$1" -o name)" ]; } # SELECTOR
+
+# NAME NODE [LABELS-JSON] [SPEC-LINES]: a pod that waits, pinned to a node, as YAML
+pod_yaml() {
+    cat <<EOF
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: $1, labels: {pod: $1${3:+, $3}}}
+spec:
+  nodeName: $2
+  terminationGracePeriodSeconds: 0
+${4:-}
+  containers:
+  - {name: c, image: "$IMAGE", imagePullPolicy: Never, command: [/bin/tail, -f, /dev/null]${5:+, $5}}
+EOF
+}
+
+pod_netns() { # POD: the path, as seen from here
+    local node id path
+    node=$(k8s_get "pod/$1" '{.spec.nodeName}')
+    node=${node#n}
+    id=$(node_ctr "$node" containers ls -q "labels.\"io.kubernetes.pod.name\"==$1,labels.\"io.cri-containerd.kind\"==sandbox" | head -n1)
+    path=$(node_ctr "$node" containers info "$id" | jq -r '.Spec.linux.namespaces[]|select(.type=="network").path')
+    # A pod in the node's own network has none.
+    [ -n "$path" ] && echo "/proc/${NODE_PID[$node]}/root$path" || echo "/proc/${NODE_PID[$node]}/ns/net"
+}
+bind_pod() { # POD: also sets IP4[POD], IP6[POD]
+    local ips
+    bind_netns "$1" "$(pod_netns "$1")"
+    ips=$(k8s_get "pod/$1" '{.status.podIPs[*].ip}')
+    # shellcheck disable=SC2034
+    IP4[$1]=${ips%% *} IP6[$1]=${ips##* }
+    quiet_ns "$1"
+}
+
+# --- podwire on a node, without its agent ---
+agent_static() { # N
+    local n=$1 root=/proc/${NODE_PID[$1]}/root other
+    cp "$(reference_plugins)/"{portmap,loopback} "$BUILD/podwire" "$root/opt/cni/bin/"
+    for other in 1 2 3 4; do
+        [ "$other" = "$n" ] && continue
+        in_node "$n" ip route replace 10.88.$((other - 1)).0/24 via 172.18.0.1$other
+        in_node "$n" ip route replace fd88:0:0:$((other - 1))::/64 via fd18::1$other
+    done
+    local cidrs
+    cidrs=$(k8s_get "node/n$n" '{.spec.podCIDRs}')
+    jq -n --argjson c "$cidrs" '{cniVersion: "0.4.0", cniVersions: ["0.4.0", "1.0.0", "1.1.0"], name: "pods",
+        plugins: [{type: "podwire", nativeRanges: ["10.88.0.0/16", "fd88::/48"],
+            ipam: {type: "podwire", ranges: [$c[]|[{subnet: .}]], routes: [{dst: "0.0.0.0/0"}, {dst: "::/0"}]}},
+            {type: "portmap", capabilities: {portMappings: true}}]}' >"$root/etc/cni/net.d/.new"
+
+    in_node "$n" mv /etc/cni/net.d/.new /etc/cni/net.d/10-podwire.conflist
+}
+
+why_not_ready() { # what the cluster says of pods that do not come up
+    diag "$(k get pods -o wide 2>&1)"
+    diag "$(k get events --sort-by=.lastTimestamp 2>&1 | grep -v Normal | tail -n 12 | cut -c1-400)"
+}

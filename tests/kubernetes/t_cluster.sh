@@ -1,0 +1,34 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# Pods of a real cluster reach each other, their nodes, the outside, and Services of every kind: the plugin
+# under a real kubelet, beside a real kube-proxy. IPv4 and IPv6.
+# pw-test: timeout=1700
+# pw-test: serial
+. "$(dirname "$0")/../lib/tap.sh"
+. "$TOP/tests/kubernetes/cluster.sh"
+. "$TOP/tests/kubernetes/services.sh"
+need openssl jq curl nft iptables pgrep
+
+control_plane
+tap_result 0 "the control plane is up ($SECONDS s)"
+node_up 1
+node_up 2
+ok "two nodes register" wait_for 60 eval '[ "$(k get nodes -o name | wc -l)" = 2 ]'
+sleep 5
+is "none is Ready without a network" "$(ready_nodes | grep -o =True | wc -l)" 0
+for n in 1 2; do agent_static $n; done
+must ok "both are Ready once the network is there" wait_for 60 all_ready 2
+diag "$SECONDS s"
+
+must ok "the service account of pods" wait_for 30 k get sa default
+pods_yaml >"$C/pods.yaml"
+must ok "pods are made" apply "$C/pods.yaml"
+services_yaml >"$C/services.yaml"
+must ok "Services are made" apply "$C/services.yaml"
+wait_for 60 pods_ready pod 4 || { why_not_ready; tell kubelet-n1 containerd-n1; }
+must ok "four pods are Ready" pods_ready pod 4
+diag "$SECONDS s"
+for p in a1 a2 b1 h1; do bind_pod $p; done
+read_services
+all_flows ""
+diag "$SECONDS s"
