@@ -12,7 +12,7 @@ demo: demo-deps ## pods, their packets' ways, a spoofer, speed, and that nothing
 INSTALL_FILES = \
 	$(CNIBIN):755:$(BUILD)/podwire \
 	$(PREFIX)/bin:755:$(BUILD)/podwirectl \
-	$(patsubst %,$(PREFIX)/bin:755:%,$(filter $(BUILD)/podwire-vhost,$(PROGS))) \
+	$(patsubst %,$(PREFIX)/bin:755:%,$(filter $(BUILD)/podwire-vhost $(BUILD)/podwired,$(PROGS))) \
 	$(patsubst %,$(MANDIR)/man8:644:%,$(wildcard docs/man/*.8)) \
 	$(patsubst %,$(MANDIR)/man1:644:%,$(wildcard docs/man/*.1)) \
 	$(patsubst %,$(COMPDIR):644:%,$(wildcard deploy/completion/*)) \
