@@ -40,6 +40,19 @@ int pw_from_uplink(struct __sk_buff *skb)
     return pw_act(skb, PW_HOOK_UPLINK, false);
 }
 
+/* From the tunnel: addressed to whatever MAC, and from the node whose pods have the address, or
+ * dropped. The rest is as from an uplink. */
+SEC("tcx/ingress")
+int pw_from_overlay(struct __sk_buff *skb)
+{
+    if (skb->pkt_type != PACKET_HOST)
+        bpf_skb_change_type(skb, PACKET_HOST);
+    int reason = pw_tunnel_source(skb);
+    if (unlikely(reason))
+        return pw_leave(skb, PW_SLOT_NONE, reason, false, PW_CALL(PW_HOOK_UPLINK, false));
+    return pw_act(skb, PW_HOOK_UPLINK, false);
+}
+
 /* A tap in a pod's namespace: what the guest sends arrives at the pod's host end, whose program
  * decides on it; what arrives at the pod's interface is the guest's. */
 SEC("tcx/ingress")

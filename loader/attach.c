@@ -17,6 +17,7 @@ static const struct {
     [PW_HOOK_NETKIT_GUARD] = {"guard", "pw_netkit_guard", BPF_TCX_INGRESS},
     [PW_HOOK_FROM_POD] = {"ingress", "pw_veth_from_pod", BPF_TCX_INGRESS},
     [PW_HOOK_FROM_UPLINK] = {"from_uplink", "pw_from_uplink", BPF_TCX_INGRESS},
+    [PW_HOOK_FROM_OVERLAY] = {"from_overlay", "pw_from_overlay", BPF_TCX_INGRESS},
     [PW_HOOK_GUEST_OUT] = {"guest_out", "pw_guest_out", BPF_TCX_INGRESS},
     [PW_HOOK_GUEST_SEND] = {"guest_send", "pw_guest_send", BPF_TCX_INGRESS},
     [PW_HOOK_GUEST_IN] = {"guest_in", "pw_guest_in", BPF_TCX_INGRESS},

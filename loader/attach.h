@@ -18,6 +18,7 @@ enum pw_hook {
     PW_HOOK_NETKIT_GUARD,    /* tcx ingress of the primary */
     PW_HOOK_FROM_POD,        /* tcx ingress of a veth's host end, or of a tap */
     PW_HOOK_FROM_UPLINK,     /* tcx ingress of an uplink */
+    PW_HOOK_FROM_OVERLAY,    /* tcx ingress of the tunnel device */
     PW_HOOK_GUEST_OUT,       /* tcx ingress of a tap in a pod's namespace */
     PW_HOOK_GUEST_SEND,      /* the same, beside an interface that is no pair's end */
     PW_HOOK_GUEST_IN,        /* tcx ingress of the pod's interface beside it */

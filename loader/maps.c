@@ -25,6 +25,9 @@ static const struct {
     [PW_MAP_COUNTERS] = {"pw_counters", 4, sizeof(struct pw_counters)},
     [PW_MAP_REASONS] = {"pw_reasons", sizeof(struct pw_reason_key), sizeof(struct pw_count)},
     [PW_MAP_EVENTS] = {"pw_events", 0, 0},
+    [PW_MAP_TUNNEL] = {"pw_tunnel", 4, sizeof(struct pw_tunnel)},
+    [PW_MAP_PEERS4] = {"pw_peers4", sizeof(struct pw_peer_key4), sizeof(struct pw_peer_node)},
+    [PW_MAP_PEERS6] = {"pw_peers6", sizeof(struct pw_peer_key6), sizeof(struct pw_peer_node)},
 };
 
 const char *pw_map_name(enum pw_map map)
@@ -74,17 +77,29 @@ static void unmap_conf(struct pw_conf **conf)
 }
 #define mapped_conf __attribute__((cleanup(unmap_conf))) struct pw_conf
 
-/* Programs read the configuration in place, so it is also written in place: a copy over the whole
- * would show them half of it. */
-static struct pw_conf *map_conf(int fd, struct pw_err *err)
+static void unmap_tunnel(struct pw_tunnel **tunnel)
 {
-    void *p = mmap(NULL, sizeof(struct pw_conf), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    if (*tunnel)
+        munmap(*tunnel, sizeof(**tunnel));
+}
+#define mapped_tunnel __attribute__((cleanup(unmap_tunnel))) struct pw_tunnel
+
+/* Programs read a data section in place, so it is also written in place: a copy over the whole
+ * would show them half of it. */
+static void *map_value(int fd, size_t size, enum pw_map map, struct pw_err *err)
+{
+    void *p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 
     if (p == MAP_FAILED) {
-        pw_err_errno(err, -errno, "write map pw_conf");
+        pw_err_errno(err, -errno, "write map %s", specs[map].name);
         return NULL;
     }
     return p;
+}
+
+static struct pw_conf *map_conf(int fd, struct pw_err *err)
+{
+    return map_value(fd, sizeof(struct pw_conf), PW_MAP_CONF, err);
 }
 
 int pw_conf_touch(int fd, struct pw_err *err)
@@ -131,6 +146,77 @@ int pw_conf_write(int fd, const struct pw_conf *conf, struct pw_err *err)
     COPY_LIST(live, conf, except6, n_except6);
     __atomic_store_n(&live->flags, conf->flags, __ATOMIC_SEQ_CST);
     __atomic_add_fetch(&live->generation, 1, __ATOMIC_SEQ_CST);
+    return 0;
+}
+
+int pw_tunnel_read(int fd, struct pw_tunnel *out, struct pw_err *err)
+{
+    uint32_t zero = 0;
+    int rc = bpf_map_lookup_elem(fd, &zero, out);
+    return rc ? pw_err_errno(err, rc, "read map pw_tunnel") : 0;
+}
+
+int pw_tunnel_write(int fd, const struct pw_tunnel *tunnel, struct pw_err *err)
+{
+    mapped_tunnel *live = map_value(fd, sizeof(*live), PW_MAP_TUNNEL, err);
+
+    if (!live)
+        return -EIO;
+    __atomic_store_n(&live->ifindex, 0, __ATOMIC_SEQ_CST);
+    live->mtu = tunnel->mtu;
+    live->vni = tunnel->vni;
+    live->family = tunnel->family;
+    memcpy(live->local, tunnel->local, sizeof(live->local));
+    __atomic_store_n(&live->ifindex, tunnel->ifindex, __ATOMIC_SEQ_CST);
+    return 0;
+}
+
+/* Both kinds of keys begin with the number of bits, and the address follows. */
+static struct pw_peer_key6 peer_key(const struct pw_addr *range)
+{
+    struct pw_peer_key6 key = {.prefix = range->prefix};
+
+    memcpy(key.addr, range->b, sizeof(key.addr));
+    return key;
+}
+
+int pw_peer_get(int fd, const struct pw_addr *range, struct pw_peer_node *out)
+{
+    struct pw_peer_key6 key = peer_key(range);
+    return bpf_map_lookup_elem(fd, &key, out);
+}
+
+int pw_peer_set(int fd, const struct pw_addr *range, const struct pw_peer_node *node,
+                struct pw_err *err)
+{
+    struct pw_peer_key6 key = peer_key(range);
+    char text[PW_ADDR_STRLEN];
+    int rc = bpf_map_update_elem(fd, &key, node, BPF_ANY);
+
+    if (rc == -ENOSPC)
+        return pw_err_set(err, rc, "range %s of another node: there are %u of them already",
+                          pw_addr_text(range, true, text), PW_MAX_PEER_RANGES);
+    return rc ? pw_err_errno(err, rc, "range %s of another node", pw_addr_text(range, true, text))
+              : 0;
+}
+
+int pw_peer_del(int fd, const struct pw_addr *range)
+{
+    struct pw_peer_key6 key = peer_key(range);
+    return bpf_map_delete_elem(fd, &key);
+}
+
+int pw_peer_next(int fd, int family, const struct pw_addr *range, struct pw_addr *out)
+{
+    struct pw_peer_key6 key = {0}, next = {0};
+
+    if (range)
+        key = peer_key(range);
+    int rc = bpf_map_get_next_key(fd, range ? &key : NULL, &next);
+    if (rc)
+        return rc;
+    *out = (struct pw_addr){.family = (uint8_t)family, .prefix = (uint8_t)next.prefix};
+    memcpy(out->b, next.addr, sizeof(next.addr));
     return 0;
 }
 

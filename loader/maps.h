@@ -26,6 +26,9 @@ enum pw_map {
     PW_MAP_COUNTERS,
     PW_MAP_REASONS,
     PW_MAP_EVENTS,
+    PW_MAP_TUNNEL,
+    PW_MAP_PEERS4,
+    PW_MAP_PEERS6,
     PW_MAP_COUNT
 };
 
@@ -47,6 +50,18 @@ int pw_conf_write(int fd, const struct pw_conf *conf, struct pw_err *err);
 int pw_conf_touch(int fd, struct pw_err *err);
 /* Let programs write drop events until then (CLOCK_MONOTONIC, ns). */
 int pw_conf_trace(int fd, uint64_t until, struct pw_err *err);
+
+int pw_tunnel_read(int fd, struct pw_tunnel *out, struct pw_err *err);
+/* In place; while a tunnel becomes another, programs see none. */
+int pw_tunnel_write(int fd, const struct pw_tunnel *tunnel, struct pw_err *err);
+
+/* pw_peers4 or pw_peers6: `fd` is the map of the range's family. */
+int pw_peer_get(int fd, const struct pw_addr *range, struct pw_peer_node *out);
+int pw_peer_set(int fd, const struct pw_addr *range, const struct pw_peer_node *node,
+                struct pw_err *err);
+int pw_peer_del(int fd, const struct pw_addr *range);
+/* As pw_ip_next. */
+int pw_peer_next(int fd, int family, const struct pw_addr *range, struct pw_addr *out);
 
 /* pw_ip4 or pw_ip6: `fd` is the map of the address's family. */
 int pw_ip_get(int fd, const struct pw_addr *addr, struct pw_ep *out);

@@ -54,8 +54,7 @@ __attribute__((format(printf, 3, 4))) static void refuse(struct pw_plan *p, size
     p->ways[peer].refused = true;
 }
 
-/* A peer's address of a family; NULL where it has none. */
-static const struct pw_addr *address_of(const struct pw_addr *list, size_t n, int family)
+const struct pw_addr *pw_peer_address(const struct pw_addr *list, size_t n, int family)
 {
     for (size_t i = 0; i < n && i < 2; i++)
         if (list[i].family == family)
@@ -88,25 +87,29 @@ static const char *unfit(const struct pw_plan *p, const struct pw_addr *a)
     return is_own(p, a) ? "is this node's own" : NULL;
 }
 
+/* `node`: by a route to this address of it, out of `oif`; NULL: by the tunnel. */
 static void want(struct pw_plan *p, size_t peer, const struct pw_addr *pods,
-                 const struct pw_addr *node, bool tunnel, bool routed, uint32_t oif)
+                 const struct pw_addr *outer, const struct pw_addr *node, uint32_t oif)
 {
     struct pw_want *w = &p->want[p->n_want++];
 
-    *w = (struct pw_want){.peer = peer, .pods = *pods, .node = *node, .tunnel = tunnel};
-    w->routed = routed;
+    *w = (struct pw_want){
+        .peer = peer, .pods = *pods, .tunnel = node == NULL, .routed = oif != 0 || !node};
+    if (outer)
+        w->outer = *outer;
     w->route = (struct pw_route){.dst = *pods,
                                  .oif = oif,
                                  .priority = PW_PEER_METRIC,
                                  .protocol = PW_RTPROT_PEER,
                                  .onlink = true};
-    if (!tunnel) {
+    if (node) {
         w->route.gw = *node;
         return;
     }
     /* One next hop for all, so that the device needs one neighbour and not one for each pod. */
     pw_addr_parse(pods->family == 4 ? "169.254.1.1" : "fe80::1", &w->route.gw, NULL);
-    w->route.encap = (struct pw_encap){*node, p->conf->node[0], p->conf->vni};
+    w->route.oif = p->tunnel.ifindex;
+    w->route.encap = (struct pw_encap){*outer, p->conf->node[0], p->conf->vni};
 }
 
 /* By which device the address is reached without a router; 0 when it is not. */
@@ -115,7 +118,7 @@ static uint32_t on_segment(struct pw_plan *p, const struct pw_addr *node)
     struct pw_route r;
 
     if (pw_route_get(p->rtnl, node, &r) || r.type != RTN_UNICAST || r.gw.family ||
-        r.oif == p->tunnel)
+        r.oif == p->tunnel.ifindex)
         return 0;
     return r.oif;
 }
@@ -123,7 +126,8 @@ static uint32_t on_segment(struct pw_plan *p, const struct pw_addr *node)
 static void plan_peer(struct pw_plan *p, size_t i)
 {
     const struct pw_peer *peer = &p->peers[i];
-    const struct pw_addr *outer = address_of(peer->node, peer->n_node, p->conf->node[0].family);
+    const struct pw_addr *outer =
+        pw_peer_address(peer->node, peer->n_node, p->conf->node[0].family);
     char text[PW_ADDR_STRLEN];
     struct pw_way *way = &p->ways[i];
 
@@ -143,32 +147,37 @@ static void plan_peer(struct pw_plan *p, size_t i)
         }
         /* IPv4 pods are reached by an IPv4 address of the node where it has one, and likewise IPv6;
          * where not, the tunnel carries either in either. */
-        const struct pw_addr *node = address_of(peer->node, peer->n_node, pods->family);
+        const struct pw_addr *node = pw_peer_address(peer->node, peer->n_node, pods->family);
         uint32_t oif = p->conf->routing == PW_ROUTING_VXLAN || !node ? 0 : on_segment(p, node);
         if (oif) {
-            want(p, i, pods, node, false, true, oif);
+            want(p, i, pods, outer, node, oif);
             way->native = true;
-        } else if (p->tunnel && outer) {
-            want(p, i, pods, outer, true, true, p->tunnel);
+        } else if (p->tunnel.ifindex && outer) {
+            want(p, i, pods, outer, NULL, 0);
             way->tunnel = true;
         } else if (node && p->conf->routing == PW_ROUTING_NATIVE) {
-            want(p, i, pods, node, false, false, 0);
+            want(p, i, pods, outer, node, 0);
             way->left = true;
         } else {
             refuse(p, i, "no IPv%d address, which the way to %s needs",
-                   p->tunnel ? p->conf->node[0].family : pods->family,
+                   p->tunnel.ifindex ? p->conf->node[0].family : pods->family,
                    pw_addr_text(pods, true, text));
         }
     }
 }
 
+int pw_range_order(const struct pw_addr *a, const struct pw_addr *b)
+{
+    int by = (int)a->family - (int)b->family;
+
+    by = by ? by : memcmp(a->b, b->b, sizeof(a->b));
+    return by ? by : (int)a->prefix - (int)b->prefix;
+}
+
 int pw_want_order(const void *a, const void *b)
 {
     const struct pw_want *x = a, *y = b;
-    int by = (int)x->pods.family - (int)y->pods.family;
-
-    by = by ? by : memcmp(x->pods.b, y->pods.b, sizeof(x->pods.b));
-    return by ? by : (int)x->pods.prefix - (int)y->pods.prefix;
+    return pw_range_order(&x->pods, &y->pods);
 }
 
 /* Two peers with one range: the first one told has it. */
@@ -197,26 +206,34 @@ static void drop_doubles(struct pw_plan *p)
 
 /* ---- in line ---- */
 
+/* Each step finds done what it relies on: the device before anything goes by it, the programs' maps
+ * before they are told of it; on the way back routes and programs leave it before it goes. */
 static int apply(struct pw_plan *p, struct pw_err *err)
 {
+    bool tunnel = p->conf->routing != PW_ROUTING_NATIVE;
+    size_t *changes = &p->report.changes;
     int rc = 0;
 
-    if (p->conf->routing != PW_ROUTING_NATIVE)
-        rc = pw_tunnel_up(p->dp, p->rtnl, p->conf, &p->tunnel, &p->report.changes, err);
+    if (tunnel)
+        rc = pw_tunnel_up(p->dp, p->rtnl, p->conf, &p->tunnel, changes, err);
     if (rc)
         return rc;
     for (size_t i = 0; i < p->n_peers; i++)
         plan_peer(p, i);
     qsort(p->want, p->n_want, sizeof(*p->want), pw_want_order);
     drop_doubles(p);
-    rc = pw_peers_routes(p, err);
-    if (!rc && p->conf->routing == PW_ROUTING_NATIVE)
-        rc = pw_tunnel_down(p->dp, p->rtnl, &p->report.changes, err);
-    if (!rc && p->report.changes) {
-        int fd = pw_dp_map(p->dp, PW_MAP_CONF, err);
-        rc = fd < 0 ? fd : pw_conf_touch(fd, err);
-    }
-    return rc;
+    if (tunnel)
+        rc = pw_peers_maps(p, err);
+    if (!rc)
+        rc = pw_peers_routes(p, err);
+    if (!rc)
+        rc = pw_tunnel_tell(p->dp, &p->tunnel, changes, err);
+    int fd = rc ? rc : pw_dp_map(p->dp, PW_MAP_CONF, err);
+    rc = fd < 0 ? fd : *changes ? pw_conf_touch(fd, err) : 0;
+    if (rc || tunnel)
+        return rc;
+    rc = pw_peers_maps(p, err);
+    return rc ? rc : pw_tunnel_down(p->rtnl, changes, err);
 }
 
 void pw_plan_refuse(struct pw_plan *p, const struct pw_want *w, const char *why)
@@ -242,7 +259,13 @@ int pw_peers_sync(struct pw_dp *dp, const struct pw_peers_conf *conf, const stru
     pw_nlsock rtnl = PW_NL_INIT;
     pw_free struct pw_want *wants = calloc(n * PW_ARRAY_SIZE(peers->pods) + 1, sizeof(*wants));
     pw_free struct pw_way *ways = calloc(n + 1, sizeof(*ways));
-    struct pw_plan p = {dp, &rtnl, conf, peers, n, ways, wants, 0, 0, 0, {0}};
+    struct pw_plan p = {.dp = dp,
+                        .rtnl = &rtnl,
+                        .conf = conf,
+                        .peers = peers,
+                        .n_peers = n,
+                        .ways = ways,
+                        .want = wants};
 
     if (!wants || !ways)
         return pw_err_set(err, -ENOMEM, "other nodes: out of memory");

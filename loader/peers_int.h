@@ -3,13 +3,15 @@
 #ifndef PW_LOADER_PEERS_INT_H
 #define PW_LOADER_PEERS_INT_H
 
+#include "bpf/abi/podwire.h"
 #include "loader/nl/route.h"
 #include "loader/peers.h"
 
 /* A range of a peer's pods, and the way to it. */
 struct pw_want {
     size_t peer; /* its number */
-    struct pw_addr pods, node;
+    struct pw_addr pods;
+    struct pw_addr outer; /* the node's address in the tunnel's family; family 0: none */
     struct pw_route route;
     bool tunnel;
     bool routed; /* there is to be a route of ours */
@@ -30,12 +32,16 @@ struct pw_plan {
     struct pw_want *want; /* in order of pw_want_order */
     size_t n_want;
     size_t refused;
-    uint32_t tunnel; /* ifindex of the device; 0: none */
+    struct pw_tunnel tunnel; /* ifindex 0: none */
     struct pw_peers_report report;
 };
 
-/* Orders by range, which is what tells one from another. */
+/* Ranges in order: by family, address, prefix. */
+int pw_range_order(const struct pw_addr *a, const struct pw_addr *b);
+/* Orders wants by range, which is what tells one from another. */
 int pw_want_order(const void *a, const void *b);
+/* The first address of a family; NULL: none. */
+const struct pw_addr *pw_peer_address(const struct pw_addr *list, size_t n, int family);
 /* There is no way to the range, and why. */
 void pw_plan_refuse(struct pw_plan *p, const struct pw_want *w, const char *why);
 
@@ -46,5 +52,10 @@ void pw_plan_refuse(struct pw_plan *p, const struct pw_want *w, const char *why)
 int pw_peers_routes(struct pw_plan *p, struct pw_err *err);
 /* Remove all of ours. */
 int pw_peers_routes_remove(struct pw_err *err);
+
+/* ---- peers_map.c ---- */
+
+/* Make the programs' maps say what is wanted; empty where there is no tunnel. */
+int pw_peers_maps(struct pw_plan *p, struct pw_err *err);
 
 #endif

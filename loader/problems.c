@@ -158,6 +158,12 @@ static void damage(struct list *l, struct pw_nl *nfnl, const struct pw_node_conf
                 "uplink %s does not carry its program: what arrives by it goes by the stack, and "
                 "answers may be lost",
                 name);
+    pw_fd fd = pw_maps_open(PW_MAP_TUNNEL, NULL);
+    struct pw_tunnel tunnel;
+    if (fd >= 0 && pw_tunnel_read(fd, &tunnel, NULL) == 0 && tunnel.ifindex &&
+        !if_indextoname(tunnel.ifindex, name))
+        say(l, false, "nothing need be done where the agent runs: it makes the device anew",
+            "the tunnel's device is gone: packets to other nodes are lost");
     if (!pw_nft_in_place(nfnl, conf))
         say(l, false, "podwirectl load",
             "the nftables table inet podwire is missing or was changed: masquerading, and what the "

@@ -14,6 +14,7 @@
 #include "loader/obj.h"
 #include "loader/peers_int.h"
 #include "loader/runfiles.h"
+#include "loader/tunnel.h"
 
 /* ---- upgrade ---- */
 
@@ -220,6 +221,18 @@ static int remove_rules(struct pw_err *err)
     return rc ? rc : pw_nft_remove(&nfnl, err);
 }
 
+/* To other nodes. */
+static int remove_ways(struct pw_err *err)
+{
+    pw_nlsock rtnl = PW_NL_INIT;
+    size_t changes = 0;
+
+    int rc = pw_peers_routes_remove(err);
+    if (!rc)
+        rc = pw_nl_open(&rtnl, NETLINK_ROUTE, err);
+    return rc ? rc : pw_tunnel_down(&rtnl, &changes, err);
+}
+
 int pw_dp_unload(bool force, struct pw_err *err)
 {
     struct alive alive;
@@ -242,7 +255,7 @@ int pw_dp_unload(bool force, struct pw_err *err)
     if (!rc)
         rc = remove_rules(err);
     if (!rc)
-        rc = pw_peers_routes_remove(err);
+        rc = remove_ways(err);
     if (!rc)
         rc = remove_pins(err);
     if (!rc) {

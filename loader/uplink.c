@@ -165,6 +165,29 @@ static uint32_t smaller(uint32_t a, uint32_t b)
     return !a ? b : !b ? a : a < b ? a : b;
 }
 
+static void take_smaller(struct pw_uplink_limits *limits, const struct pw_link *link)
+{
+    limits->mtu = smaller(limits->mtu, link->mtu);
+    limits->gso_max = smaller(limits->gso_max, smaller(link->gso_max, link->tso_max));
+    limits->gro_max = smaller(limits->gro_max, link->gro_max);
+    limits->gso4_max = smaller(limits->gso4_max, smaller(link->gso4_max, link->tso_max));
+    limits->gro4_max = smaller(limits->gro4_max, link->gro4_max);
+}
+
+/* The tunnel's device has room left for its headers, and the kernel makes no BIG TCP go by it. */
+static int by_tunnel(struct pw_dp *dp, struct pw_nl *rtnl, struct pw_uplink_limits *limits,
+                     struct pw_err *err)
+{
+    struct pw_tunnel tunnel;
+    struct pw_link link;
+    int fd = pw_dp_map(dp, PW_MAP_TUNNEL, err);
+    int rc = fd < 0 ? fd : pw_tunnel_read(fd, &tunnel, err);
+
+    if (!rc && tunnel.ifindex && pw_link_get(rtnl, tunnel.ifindex, NULL, &link, NULL) == 0)
+        take_smaller(limits, &link);
+    return rc;
+}
+
 int pw_node_uplink_limits(struct pw_dp *dp, struct pw_uplink_limits *out, struct pw_err *err)
 {
     struct pw_uplink_limits limits = {0};
@@ -182,12 +205,11 @@ int pw_node_uplink_limits(struct pw_dp *dp, struct pw_uplink_limits *out, struct
         if (pw_link_get(&rtnl, conf.uplinks[i], NULL, &link, NULL))
             continue; /* gone */
         limits.uplinks++;
-        limits.mtu = smaller(limits.mtu, link.mtu);
-        limits.gso_max = smaller(limits.gso_max, smaller(link.gso_max, link.tso_max));
-        limits.gro_max = smaller(limits.gro_max, link.gro_max);
-        limits.gso4_max = smaller(limits.gso4_max, smaller(link.gso4_max, link.tso_max));
-        limits.gro4_max = smaller(limits.gro4_max, link.gro4_max);
+        take_smaller(&limits, &link);
     }
+    rc = by_tunnel(dp, &rtnl, &limits, err);
+    if (rc)
+        return rc;
     *out = limits;
     return 0;
 }

@@ -18,7 +18,8 @@
 #define PW_MAX_ENDPOINTS 4096 /* interfaces of pods on one node */
 #define PW_MAX_ADDRS 16384    /* addresses of one family on one node */
 #define PW_MAX_UPLINKS 8
-#define PW_MAX_RANGES 16 /* of one family */
+#define PW_MAX_RANGES 16         /* of one family */
+#define PW_MAX_PEER_RANGES 16384 /* of other nodes, of one family */
 #define PW_SLOT_NONE 0xffffffffU
 
 /* How an endpoint is joined. Numbers are stored in maps: never reused. */
@@ -102,6 +103,41 @@ struct pw_conf {
 };
 PW_ABI_ASSERT(sizeof(struct pw_conf) == 40 + 32 + 2 * (128 + 512));
 
+/* Keys of pw_peers4 and pw_peers6 (longest prefix wins): ranges of other nodes' pods, and those
+ * nodes' own addresses. */
+struct pw_peer_key4 {
+    __u32 prefix; /* bits */
+    __be32 addr;
+};
+struct pw_peer_key6 {
+    __u32 prefix;
+    __be32 addr[4];
+};
+
+enum pw_peer_flags {
+    PW_PEER_TUNNEL = 1 << 0, /* packets to it go by the tunnel; else as the routes say */
+    PW_PEER_NODE = 1 << 1,   /* the node itself, not its pods */
+};
+
+/* Whose it is. */
+struct pw_peer_node {
+    __be32 addr[4]; /* outer address, of the tunnel's family; an IPv4 address in the first word */
+    __u32 flags;    /* enum pw_peer_flags */
+};
+PW_ABI_ASSERT(sizeof(struct pw_peer_node) == 20);
+
+/* The tunnel to other nodes: one value, as pw_conf. All zero when there is none. */
+#define PW_TUNNEL_MAP ".data.pw_tunnel"
+
+struct pw_tunnel {
+    __u32 ifindex; /* of the device that carries pw_from_overlay */
+    __u32 mtu;     /* layer 3, of what is carried */
+    __u32 vni;
+    __u32 family;    /* 4 or 6, of the outer header */
+    __be32 local[4]; /* outer source */
+};
+PW_ABI_ASSERT(sizeof(struct pw_tunnel) == 32);
+
 struct pw_count {
     __u64 packets, bytes;
 };
@@ -148,6 +184,7 @@ enum pw_via {
     PW_VIA_REDIRECT = 3, /* bpf_redirect */
     PW_VIA_NEIGH = 4,    /* bpf_redirect_neigh */
     PW_VIA_REPLY = 5,    /* answered in the program (ARP, ND) and sent back */
+    PW_VIA_TUNNEL = 6,   /* bpf_skb_set_tunnel_key and bpf_redirect to the tunnel device */
 };
 
 /*

@@ -18,6 +18,7 @@
     X(6, NO_ENDPOINT, DROP, "no endpoint is registered for the device") \
     X(7, DHCP_SERVER, DROP, "DHCP server message from a pod") \
     X(8, RA_FROM_POD, DROP, "router advertisement or redirect from a pod") \
+    X(9, SPOOF_NODE, DROP, "from the tunnel, and not from the node whose address it has") \
     /* dropped: never forwarded */ \
     X(16, MALFORMED, DROP, "malformed packet") \
     X(17, VLAN, DROP, "VLAN tag") \

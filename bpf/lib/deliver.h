@@ -58,6 +58,8 @@ static __always_inline int pw_send(struct __sk_buff *skb, enum pw_hook hook, str
         pw_count_to(p->slot_to, len);
         return bpf_redirect(p->ifindex, 0);
     }
+    if (kind == PW_PATH_TUNNEL)
+        return pw_tunnel_send(skb, p);
     if (kind == PW_PATH_FRESH)
         p->kind = PW_PATH_WIRE;
     return bpf_redirect_neigh(p->ifindex, &p->hop, sizeof(p->hop), 0);
@@ -151,6 +153,8 @@ static __always_inline int pw_explain(struct __sk_buff *skb, enum pw_hook hook)
         ifindex = v.path->ifindex;
         if (kind == PW_PATH_NEIGH)
             via = PW_VIA_NEIGH;
+        else if (kind == PW_PATH_TUNNEL)
+            via = PW_VIA_TUNNEL;
         else
             via = kind == PW_PATH_LOCAL && !netkit ? PW_VIA_PEER : PW_VIA_REDIRECT;
     }

@@ -10,6 +10,24 @@
  * with flags of zero everything is left to the stack. */
 struct pw_conf pw_conf SEC(PW_CONF_MAP) = {};
 
+struct pw_tunnel pw_tunnel SEC(PW_TUNNEL_MAP) = {};
+
+struct {
+    __uint(type, BPF_MAP_TYPE_LPM_TRIE);
+    __uint(max_entries, PW_MAX_PEER_RANGES);
+    __uint(map_flags, BPF_F_NO_PREALLOC);
+    __type(key, struct pw_peer_key4);
+    __type(value, struct pw_peer_node);
+} pw_peers4 SEC(".maps");
+
+struct {
+    __uint(type, BPF_MAP_TYPE_LPM_TRIE);
+    __uint(max_entries, PW_MAX_PEER_RANGES);
+    __uint(map_flags, BPF_F_NO_PREALLOC);
+    __type(key, struct pw_peer_key6);
+    __type(value, struct pw_peer_node);
+} pw_peers6 SEC(".maps");
+
 struct {
     __uint(type, BPF_MAP_TYPE_HASH);
     __uint(max_entries, PW_MAX_ADDRS);

@@ -17,13 +17,14 @@
 #define PW_PATHS_SHIFT 10 /* log2 of the number of paths remembered, per CPU and family */
 
 enum pw_path_kind {
-    PW_PATH_STACK = 0, /* for `reason` */
-    PW_PATH_LOCAL = 1, /* to the endpoint whose host end is `ifindex` */
-    PW_PATH_TAP = 2,   /* the same, and it is a tap */
-    PW_PATH_WIRE = 3,  /* out of `ifindex` with `macs` */
-    PW_PATH_FRESH = 4, /* the same, and the next packet goes through the neighbour subsystem, so
-                          that it sees the entry being used and goes on verifying it */
-    PW_PATH_NEIGH = 5, /* out of `ifindex`, next hop not resolved yet */
+    PW_PATH_STACK = 0,  /* for `reason` */
+    PW_PATH_LOCAL = 1,  /* to the endpoint whose host end is `ifindex` */
+    PW_PATH_TAP = 2,    /* the same, and it is a tap */
+    PW_PATH_WIRE = 3,   /* out of `ifindex` with `macs` */
+    PW_PATH_FRESH = 4,  /* the same, and the next packet goes through the neighbour subsystem, so
+                           that it sees the entry being used and goes on verifying it */
+    PW_PATH_NEIGH = 5,  /* out of `ifindex`, next hop not resolved yet */
+    PW_PATH_TUNNEL = 6, /* by the tunnel device `ifindex`, to the node `hop` */
 };
 
 struct pw_path {
@@ -37,7 +38,7 @@ struct pw_path {
                         a reason and a way to the endpoint (an ICMP error of a router outside) */
     __u8 kind;       /* enum pw_path_kind */
     __u8 pad;
-    struct bpf_redir_neigh hop; /* PW_PATH_FRESH, PW_PATH_NEIGH */
+    struct bpf_redir_neigh hop; /* PW_PATH_FRESH, PW_PATH_NEIGH, PW_PATH_TUNNEL */
 };
 
 struct pw_path4 {

@@ -43,6 +43,7 @@ static __noinline int pw_resolve_pod4(struct __sk_buff *skb, struct pw_path4 *e)
     __be32 saddr = ip->saddr, daddr = ip->daddr;
     __u64 mac;
     struct pw_path *p = &e->path;
+    const struct pw_peer_node *peer;
 
     e->stamp = 0;
     mac = PW_AT(__u64, eth->h_source);
@@ -63,6 +64,8 @@ static __noinline int pw_resolve_pod4(struct __sk_buff *skb, struct pw_path4 *e)
         pw_path_stack(p, src->slot, PW_SLOT_NONE, PW_OUTSIDE);
     } else if (!(pw_conf.flags & PW_CONF_WIRE)) {
         pw_path_stack(p, src->slot, PW_SLOT_NONE, PW_POLICY_ROUTING);
+    } else if ((peer = pw_tunnel_to4(daddr))) {
+        pw_path_tunnel(p, src->slot, peer);
     } else {
         struct bpf_fib_lookup fib;
         pw_fib_init4(&fib, ifindex, saddr, daddr);
@@ -82,6 +85,7 @@ static __noinline int pw_resolve_pod6(struct __sk_buff *skb, struct pw_path6 *e)
         return PW_MALFORMED;
     __u32 ifindex = skb->ifindex;
     struct pw_path *p = &e->path;
+    const struct pw_peer_node *peer;
 
     e->stamp = 0;
     struct pw_ep *src = pw_ep_by_ip6(&ip->saddr);
@@ -105,6 +109,8 @@ static __noinline int pw_resolve_pod6(struct __sk_buff *skb, struct pw_path6 *e)
         pw_path_stack(p, src->slot, PW_SLOT_NONE, PW_OUTSIDE);
     } else if (!(pw_conf.flags & PW_CONF_WIRE)) {
         pw_path_stack(p, src->slot, PW_SLOT_NONE, PW_POLICY_ROUTING);
+    } else if ((peer = pw_tunnel_to6(&ip->daddr))) {
+        pw_path_tunnel(p, src->slot, peer);
     } else {
         struct bpf_fib_lookup fib;
         pw_fib_init6(&fib, ifindex, &ip->saddr, &ip->daddr);

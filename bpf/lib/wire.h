@@ -4,7 +4,7 @@
 #define PW_BPF_WIRE_H
 
 #include "bpf/lib/endpoint.h"
-#include "bpf/lib/path.h"
+#include "bpf/lib/tunnel.h"
 
 static __always_inline void pw_fib_init4(struct bpf_fib_lookup *fib, __u32 ifindex, __be32 saddr,
                                          __be32 daddr)
@@ -70,13 +70,17 @@ static __always_inline int pw_wire(struct __sk_buff *skb, struct bpf_fib_lookup 
 }
 
 /*
- * From the wire: whether the reply of the pod behind `host_end` leaves by one of our uplinks. Only
- * then may the packet take the fast path: conntrack must see both directions or neither.
+ * From the wire or the tunnel: whether the reply of the pod behind `host_end` leaves by one of our
+ * uplinks or the tunnel. Only then may the packet take the fast path: conntrack must see both
+ * directions or neither. Which of them it came by does not matter, so a node that goes over from
+ * routes to the tunnel before another does loses nothing.
  */
 static __always_inline int pw_reply_way4(struct __sk_buff *skb, __u32 host_end, __be32 pod,
                                          __be32 remote)
 {
     struct bpf_fib_lookup fib;
+    if (pw_tunnel_to4(remote))
+        return 0;
     pw_fib_init4(&fib, host_end, pod, remote);
     long rc = bpf_fib_lookup(skb, &fib, sizeof(fib), 0);
     return pw_fib_judge(rc, fib.ifindex);
@@ -86,6 +90,8 @@ static __always_inline int pw_reply_way6(struct __sk_buff *skb, __u32 host_end,
                                          const struct in6_addr *pod, const struct in6_addr *remote)
 {
     struct bpf_fib_lookup fib;
+    if (pw_tunnel_to6(remote))
+        return 0;
     pw_fib_init6(&fib, host_end, pod, remote);
     long rc = bpf_fib_lookup(skb, &fib, sizeof(fib), 0);
     return pw_fib_judge(rc, fib.ifindex);

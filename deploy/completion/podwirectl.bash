@@ -9,7 +9,7 @@ _podwirectl() {
         cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]}
         words=("${COMP_WORDS[@]}") cword=$COMP_CWORD
     fi
-    local commands="status endpoints drops path redirect load upgrade unload sweep vm version help"
+    local commands="status endpoints drops path peers redirect load upgrade unload sweep vm version help"
     local command="" i
     for ((i = 1; i < cword; i++)); do
         [[ ${words[i]} == -* ]] || { command=${words[i]}; break; }

@@ -56,6 +56,7 @@ struct answer {
 struct world {
     struct pw_dp *dp;
     struct pw_conf conf;
+    struct pw_tunnel tunnel;
     struct ctl_eps eps;
     struct pw_nl rtnl;
 };
@@ -302,6 +303,10 @@ static int run_program(struct world *w, const struct question *q, const struct p
 static uint32_t uplink_of(struct world *w, const struct end *src)
 {
     struct found_route r;
+    struct pw_addr node;
+
+    if (ctl_peer_of(w->dp, &w->tunnel, &src->addr, &node))
+        return w->tunnel.ifindex;
 
     if (route(w, &src->addr, &r) && r.oif)
         for (uint32_t i = 0; i < w->conf.n_uplinks && i < PW_MAX_UPLINKS; i++)
@@ -310,12 +315,13 @@ static uint32_t uplink_of(struct world *w, const struct end *src)
     return w->conf.n_uplinks ? w->conf.uplinks[0] : 0;
 }
 
+/* The tunnel's device is one too: its program has only looked at the node before. */
 static bool is_uplink(const struct world *w, uint32_t ifindex)
 {
     for (uint32_t i = 0; i < w->conf.n_uplinks && i < PW_MAX_UPLINKS; i++)
         if (w->conf.uplinks[i] == ifindex)
             return true;
-    return false;
+    return ifindex && ifindex == w->tunnel.ifindex;
 }
 
 /* ---- telling ---- */
@@ -337,6 +343,7 @@ static void tell_decision(struct world *w, const struct question *q, struct answ
 {
     const struct pw_reason_text *reason = pw_reason_find((uint16_t)a->reason);
     const char *text = reason ? reason->text : "a reason that this version does not know";
+    struct pw_addr node;
     char range[60];
 
     if (a->via == PW_VIA_DROP) {
@@ -386,6 +393,11 @@ static void tell_decision(struct world *w, const struct question *q, struct answ
     case PW_VIA_REPLY:
         say(a, "Answered by the program itself.");
         break;
+    case PW_VIA_TUNNEL:
+        if (ctl_peer_of(w->dp, &w->tunnel, &q->dst.addr, &node))
+            say(a, "Sent by the tunnel device %s to node %s (bpf_skb_set_tunnel_key).", a->out,
+                pw_addr_text(&node, false, range));
+        break;
     default:
         say(a, "Carried on in a way that this version does not know (%u).", a->via);
         break;
@@ -428,7 +440,8 @@ static int answer(struct world *w, const struct question *q, struct answer *a, s
                           "ends of pods do)",
                           dev.name);
     if (is_uplink(w, ifindex))
-        say(a, "It comes from the wire by %s, and meets the program there.", dev.name);
+        say(a, "It comes from %s by %s, and meets the program there.",
+            ifindex == w->tunnel.ifindex ? "the tunnel" : "the wire", dev.name);
     else
         say(a, "The pod sends it, and it meets the program on %s.", dev.name);
     rc = run_program(w, q, &dev, a, err);
@@ -441,7 +454,8 @@ static const char *via_name(uint32_t via)
 {
     static const char *const names[] = {
         [PW_VIA_STACK] = "stack",       [PW_VIA_DROP] = "drop",   [PW_VIA_PEER] = "peer",
-        [PW_VIA_REDIRECT] = "redirect", [PW_VIA_NEIGH] = "neigh", [PW_VIA_REPLY] = "reply"};
+        [PW_VIA_REDIRECT] = "redirect", [PW_VIA_NEIGH] = "neigh", [PW_VIA_REPLY] = "reply",
+        [PW_VIA_TUNNEL] = "tunnel"};
     return via < PW_ARRAY_SIZE(names) ? names[via] : "unknown";
 }
 
@@ -566,6 +580,7 @@ static int ask(struct world *w, const struct args *a, struct question *q, struct
     rc = fd < 0 ? fd : pw_conf_read(fd, &w->conf, err);
     if (!rc)
         rc = ctl_gather(w->dp, &w->eps, err);
+    ctl_tunnel_read(&w->tunnel);
     if (!rc)
         rc = resolve_both(w, a->src, a->dst, q, err);
     if (rc)

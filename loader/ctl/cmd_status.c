@@ -9,6 +9,7 @@
 #include "loader/nl/link.h"
 #include "loader/node.h"
 #include "loader/obj.h"
+#include "loader/peers.h"
 
 #define MAX_PROBLEMS 32
 
@@ -19,6 +20,8 @@ struct status {
     struct pw_current cur;
     unsigned abi;
     struct pw_conf conf;
+    struct pw_tunnel tunnel;
+    size_t native, tunnelled;    /* ranges of other nodes' pods */
     struct pw_node_state *state; /* owned */
     struct pw_node_conf *all;    /* owned */
     struct ctl_eps eps;
@@ -65,6 +68,20 @@ static size_t stale_links(struct pw_dp *dp)
     return s.n;
 }
 
+static void count_peers(struct status *s)
+{
+    pw_free struct pw_peer_way *ways = NULL;
+    size_t n = 0;
+
+    ctl_tunnel_read(&s->tunnel);
+    if (pw_peers_list(&ways, &n, NULL))
+        return;
+    for (size_t i = 0; i < n; i++) {
+        s->tunnelled += ways[i].tunnel;
+        s->native += !ways[i].tunnel;
+    }
+}
+
 static int collect(struct status *s, struct pw_err *err)
 {
     ctl_dp *dp = NULL;
@@ -91,6 +108,7 @@ static int collect(struct status *s, struct pw_err *err)
         s->map_bytes += fd >= 0 ? pw_maps_memory(fd) : 0;
     }
     s->stale_links = stale_links(dp);
+    count_peers(s);
     return ctl_gather(dp, &s->eps, err);
 }
 
@@ -171,13 +189,16 @@ static json_t *node_json(const struct status *s)
         json_array_append_new(
             networks, json_stringn(s->state->conf[i].network, strlen(s->state->conf[i].network)));
     snprintf(mark, sizeof(mark), "0x%x", s->conf.mark);
-    return json_pack("{s:b, s:b, s:b, s:b, s:b, s:s, s:o, s:o, s:o, s:o, s:o}", "redirect",
-                     s->conf.flags & PW_CONF_REDIRECT, "conntrack", s->conf.flags & PW_CONF_ASK_CT,
-                     "wire", s->conf.flags & PW_CONF_WIRE, "masquerade", s->all->masquerade,
-                     "forwardAccept", s->all->forward_accept, "mark", mark, "uplinks", uplinks,
-                     "nativeRanges", ranges_json(s->all->native, s->all->n_native), "podRanges",
+    return json_pack("{s:b, s:b, s:b, s:b, s:b, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:{s:i, s:i}}",
+                     "redirect", s->conf.flags & PW_CONF_REDIRECT, "conntrack",
+                     s->conf.flags & PW_CONF_ASK_CT, "wire", s->conf.flags & PW_CONF_WIRE,
+                     "masquerade", s->all->masquerade, "forwardAccept", s->all->forward_accept,
+                     "mark", mark, "uplinks", uplinks, "nativeRanges",
+                     ranges_json(s->all->native, s->all->n_native), "podRanges",
                      ranges_json(s->all->pods, s->all->n_pods), "serviceRanges",
-                     ranges_json(s->all->services, s->all->n_services), "networks", networks);
+                     ranges_json(s->all->services, s->all->n_services), "networks", networks,
+                     "tunnel", s->tunnel.ifindex ? ctl_tunnel_json(&s->tunnel) : json_null(),
+                     "peerRanges", "native", (int)s->native, "tunnel", (int)s->tunnelled);
 }
 
 static json_t *features_json(const struct pw_features *f)
@@ -269,6 +290,15 @@ static void show_node(const struct ctl *ctl, const struct status *s)
     show_ranges(ctl, "native", s->all->native, s->all->n_native, "none");
     if (s->all->n_services)
         show_ranges(ctl, "services", s->all->services, s->all->n_services, "none");
+    if (s->native || s->tunnelled || s->tunnel.ifindex) {
+        key(ctl, "other nodes");
+        printf("%zu range%s by routes", s->native, s->native == 1 ? "" : "s");
+        if (s->tunnel.ifindex)
+            printf(", %zu by the tunnel %s (VXLAN %u, packets of up to %u bytes)", s->tunnelled,
+                   if_indextoname(s->tunnel.ifindex, name) ? name : "(gone)", s->tunnel.vni,
+                   s->tunnel.mtu);
+        putchar('\n');
+    }
     key(ctl, "masquerade");
     puts(s->all->masquerade ? "pods' packets to anywhere else" : "no");
 }

@@ -25,7 +25,7 @@ struct ctl_cmd {
     const char *details; /* the rest of `podwirectl NAME --help` */
 };
 extern const struct ctl_cmd ctl_status, ctl_endpoints, ctl_drops, ctl_path, ctl_redirect, ctl_load,
-    ctl_unload, ctl_upgrade, ctl_sweep, ctl_version, ctl_vm;
+    ctl_unload, ctl_upgrade, ctl_sweep, ctl_version, ctl_vm, ctl_peers;
 
 /* "podwirectl: MESSAGE" on standard error; returns CTL_FAILED. With --json nothing else: standard
  * output stays empty. */
@@ -48,6 +48,15 @@ int ctl_open(struct pw_dp **dp, struct pw_err *err);
 enum ctl_paint { PAINT_PLAIN, PAINT_BOLD, PAINT_DIM, PAINT_RED, PAINT_GREEN, PAINT_YELLOW };
 /* Escape sequences, or "" without colour. */
 const char *ctl_paint(const struct ctl *ctl, enum ctl_paint p);
+
+/* The tunnel to other nodes, as programs know it; false, and all zero, when there is none. */
+bool ctl_tunnel_read(struct pw_tunnel *out);
+json_t *ctl_tunnel_json(const struct pw_tunnel *t);
+/* The node to which the tunnel leads for `addr`; false where it does not. */
+bool ctl_peer_of(struct pw_dp *dp, const struct pw_tunnel *t, const struct pw_addr *addr,
+                 struct pw_addr *node);
+/* An address of the outer header. */
+struct pw_addr ctl_outer_addr(const struct pw_tunnel *t, const __be32 addr[4]);
 
 /* ---- tables: columns as wide as their widest cell ---- */
 

@@ -9,8 +9,8 @@
 #include "loader/obj.h"
 
 static const struct ctl_cmd *const commands[] = {
-    &ctl_status,  &ctl_endpoints, &ctl_drops, &ctl_path,    &ctl_redirect, &ctl_load,
-    &ctl_upgrade, &ctl_unload,    &ctl_sweep, &ctl_version, &ctl_vm,
+    &ctl_status, &ctl_endpoints, &ctl_drops,  &ctl_path,  &ctl_peers,   &ctl_redirect,
+    &ctl_load,   &ctl_upgrade,   &ctl_unload, &ctl_sweep, &ctl_version, &ctl_vm,
 };
 
 int ctl_fail(const struct pw_err *err)

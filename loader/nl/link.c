@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "loader/nl/link.h"
 
+#include <arpa/inet.h>
 #include <string.h>
 #include <sys/socket.h>
 
@@ -73,6 +74,24 @@ void pw_link_add_pair(struct pw_nlbatch *b, const struct pw_link_kind *kind,
     pw_nl_put_raw(&b->buf, &pod, sizeof(pod));
     put_end(&b->buf, &pair->pod, pair);
     pw_nl_nest_end(&b->buf, peer);
+    pw_nl_nest_end(&b->buf, data);
+    pw_nl_nest_end(&b->buf, info);
+}
+
+void pw_link_add_vxlan(struct pw_nlbatch *b, const char *name, uint16_t port, uint32_t mtu)
+{
+    struct ifinfomsg ifi = {.ifi_flags = IFF_NOARP, .ifi_change = IFF_NOARP};
+
+    pw_nlbatch_add(b, RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, &ifi, sizeof(ifi),
+                   "create VXLAN device %s (UDP port %u)", name, port);
+    pw_nl_put_str(&b->buf, IFLA_IFNAME, name);
+    pw_nl_put_u32(&b->buf, IFLA_MTU, mtu);
+    size_t info = pw_nl_nest(&b->buf, IFLA_LINKINFO);
+    pw_nl_put_str(&b->buf, IFLA_INFO_KIND, "vxlan");
+    size_t data = pw_nl_nest(&b->buf, IFLA_INFO_DATA);
+    pw_nl_put_u8(&b->buf, IFLA_VXLAN_COLLECT_METADATA, 1);
+    pw_nl_put_u8(&b->buf, IFLA_VXLAN_LEARNING, 0);
+    pw_nl_put_u16(&b->buf, IFLA_VXLAN_PORT, htons(port));
     pw_nl_nest_end(&b->buf, data);
     pw_nl_nest_end(&b->buf, info);
 }
@@ -155,6 +174,18 @@ static void read_tun(struct pw_nlcur cur, struct pw_link *l)
     }
 }
 
+static void read_vxlan(struct pw_nlcur cur, struct pw_link *l)
+{
+    struct pw_nlattr a;
+
+    while (pw_nl_next_attr(&cur, &a)) {
+        if (a.type == IFLA_VXLAN_COLLECT_METADATA)
+            l->vxlan.external = pw_nl_u8(&a);
+        else if (a.type == IFLA_VXLAN_PORT)
+            l->vxlan.port = ntohs(pw_nl_u16(&a));
+    }
+}
+
 static void read_info(struct pw_nlcur cur, struct pw_link *l)
 {
     struct pw_nlattr a;
@@ -166,6 +197,8 @@ static void read_info(struct pw_nlcur cur, struct pw_link *l)
             read_netkit(pw_nl_nested(&a), l);
         else if (a.type == IFLA_INFO_DATA && strcmp(l->kind, "tun") == 0)
             read_tun(pw_nl_nested(&a), l);
+        else if (a.type == IFLA_INFO_DATA && strcmp(l->kind, "vxlan") == 0)
+            read_vxlan(pw_nl_nested(&a), l);
     }
 }
 

@@ -32,6 +32,10 @@ struct pw_link {
         bool tap, persist, multi_queue; /* tap: layer 2 */
         uint32_t queues;                /* that somebody has open; of a multi queue one */
     } tun;
+    struct {
+        bool external; /* collect metadata: packets say where to */
+        uint16_t port;
+    } vxlan;
 };
 
 /* One end of a pair that is to be made. */
@@ -70,6 +74,9 @@ extern const struct pw_link_kind pw_link_veth, pw_link_netkit, pw_link_tap;
  * cannot be brought up before it has its other end. */
 void pw_link_add_pair(struct pw_nlbatch *b, const struct pw_link_kind *kind,
                       const struct pw_pair *pair);
+/* Make a VXLAN device for packets that say where to, down, without ARP and without learning. The
+ * kernel takes ports of both families for it. */
+void pw_link_add_vxlan(struct pw_nlbatch *b, const char *name, uint16_t port, uint32_t mtu);
 /* Ask for a device in a batch; the answer goes to the reply function, see pw_link_read. */
 void pw_link_ask(struct pw_nlbatch *b, const char *name);
 /* A reply of a request or dump; false when it is no device. */

@@ -12,7 +12,7 @@ code() { # exit code of a command
     echo $rc
 }
 keys() { jq -r 'keys_unsorted | join(" ")'; }
-commands="status endpoints drops path redirect load upgrade unload sweep version vm"
+commands="status endpoints drops path peers redirect load upgrade unload sweep version vm"
 
 # --- usage ---
 is "no command: usage, exit code 2" "$(code ctl)" 2
@@ -79,7 +79,7 @@ is "status: features" "$(ctl status --json | jq .features | keys)" \
     "tcx netkit netkitScrub netkitRoom redirectPeer conntrackLookup"
 is "status: loaded" "$(ctl status --json | jq .loaded | keys)" "build abi sameAsThis mapBytes staleLinks"
 is "status: node" "$(ctl status --json | jq .node | keys)" \
-    "redirect conntrack wire masquerade forwardAccept mark uplinks nativeRanges podRanges serviceRanges networks"
+    "redirect conntrack wire masquerade forwardAccept mark uplinks nativeRanges podRanges serviceRanges networks tunnel peerRanges"
 is "status: endpoints" "$(of -c .endpoints 2>/dev/null || ctl status --json | jq -c .endpoints)" \
     '{"total":2,"netkit":0,"netkit-l2":0,"veth":2,"tap":0,"pod-tap":0}'
 is "status: values" "$(ctl status --json | jq -c '[.ready, .loaded.sameAsThis, .loaded.staleLinks, .node.mark, .node.networks]')" \
