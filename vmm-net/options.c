@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "vmm-net/options.h"
 
+#include <fcntl.h>
 #include <getopt.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,7 +20,9 @@ const char vh_help[] =
     "  --client              connect to PATH instead, and again whenever the VMM goes away\n"
     "  --fd=N                use descriptor N: a connected socket, or one that listens\n"
     "  --socket-mode=OCTAL   mode of the listening socket (default 0600)\n"
+    "  --socket-owner=UID[:GID]  to whom it belongs\n"
     "  --peer-uid=UID        the one user besides root and our own that may connect\n"
+    "  --peer-gid=GID        a group whose processes may\n"
     "  --once                end with the first connection\n"
     "\n"
     "The host's side:\n"
@@ -41,6 +44,8 @@ const char vh_help[] =
     "                        socket's directory), without capabilities in any case\n"
     "  --no-sandbox          keep privileges and namespaces, no system call filter\n"
     "  --supervise           stay behind as a parent that starts the back-end again when it dies\n"
+    "  --ready-fd=N          write \"ready\" there when front-ends are served, or what failed\n"
+    "  --lock-fd=N           keep this descriptor, and a record lock on it, as long as we run\n"
     "\n"
     "  --show-stats=PATH     print a counters' file as JSON and end\n"
     "  --print-capabilities  print what the back-end can do as JSON and end\n"
@@ -51,7 +56,9 @@ enum {
     O_CLIENT,
     O_FD,
     O_MODE,
+    O_OWNER,
     O_PEER,
+    O_PEERGID,
     O_ONCE,
     O_TAP,
     O_TAPFD,
@@ -66,6 +73,8 @@ enum {
     O_USER,
     O_NOSANDBOX,
     O_SUPERVISE,
+    O_READY,
+    O_LOCK,
     O_SHOW,
     O_CAPS,
     O_HELP,
@@ -77,7 +86,9 @@ static const struct option longs[] = {
     {"client", no_argument, NULL, O_CLIENT},
     {"fd", required_argument, NULL, O_FD},
     {"socket-mode", required_argument, NULL, O_MODE},
+    {"socket-owner", required_argument, NULL, O_OWNER},
     {"peer-uid", required_argument, NULL, O_PEER},
+    {"peer-gid", required_argument, NULL, O_PEERGID},
     {"once", no_argument, NULL, O_ONCE},
     {"tap", required_argument, NULL, O_TAP},
     {"tap-fd", required_argument, NULL, O_TAPFD},
@@ -92,6 +103,8 @@ static const struct option longs[] = {
     {"user", required_argument, NULL, O_USER},
     {"no-sandbox", no_argument, NULL, O_NOSANDBOX},
     {"supervise", no_argument, NULL, O_SUPERVISE},
+    {"ready-fd", required_argument, NULL, O_READY},
+    {"lock-fd", required_argument, NULL, O_LOCK},
     {"show-stats", required_argument, NULL, O_SHOW},
     {"print-capabilities", no_argument, NULL, O_CAPS},
     {"help", no_argument, NULL, O_HELP},
@@ -135,23 +148,33 @@ static int tap_fds(struct vh_options *o, const char *text, struct pw_err *err)
     }
 }
 
-static int user(struct vh_options *o, const char *text, struct pw_err *err)
+/* UID or UID:GID; *gid stays as it is without the latter. */
+static int user(const char *what, const char *text, uid_t *uid, gid_t *gid, struct pw_err *err)
 {
     char *end = NULL;
     unsigned long v = 0;
-    int rc = number("user", text, 10, UINT32_MAX - 1, &v, &end, err);
+    int rc = number(what, text, 10, UINT32_MAX - 1, &v, &end, err);
 
     if (rc)
         return rc;
-    o->uid = (uid_t)v;
-    o->gid = (gid_t)v;
-    o->have_uid = true;
+    *uid = (uid_t)v;
     if (!end || !*end)
         return 0;
     if (*end != ':')
-        return pw_err_set(err, -EINVAL, "--user: UID or UID:GID in numbers");
-    rc = number("user", end + 1, 10, UINT32_MAX - 1, &v, NULL, err);
-    o->gid = (gid_t)v;
+        return pw_err_set(err, -EINVAL, "--%s: UID or UID:GID in numbers", what);
+    rc = number(what, end + 1, 10, UINT32_MAX - 1, &v, NULL, err);
+    *gid = (gid_t)v;
+    return rc;
+}
+
+static int descriptor(const char *what, const char *arg, int *fd, struct pw_err *err)
+{
+    unsigned long v = 0;
+    int rc = number(what, arg, 10, 1 << 20, &v, NULL, err);
+
+    if (!rc && fcntl((int)v, F_SETFD, FD_CLOEXEC))
+        rc = pw_err_errno(err, -EINVAL, "--%s=%lu: no such descriptor", what, v);
+    *fd = (int)v;
     return rc;
 }
 
@@ -175,10 +198,18 @@ static int one(struct vh_options *o, int opt, const char *arg, struct pw_err *er
         rc = number("socket-mode", arg, 8, 0777, &v, NULL, err);
         o->mode = (mode_t)v;
         break;
+    case O_OWNER:
+        rc = user("socket-owner", arg, &o->socket_uid, &o->socket_gid, err);
+        break;
     case O_PEER:
         rc = number("peer-uid", arg, 10, UINT32_MAX - 1, &v, NULL, err);
         o->peer_uid = (uid_t)v;
         o->have_peer_uid = true;
+        break;
+    case O_PEERGID:
+        rc = number("peer-gid", arg, 10, UINT32_MAX - 1, &v, NULL, err);
+        o->peer_gid = (gid_t)v;
+        o->have_peer_gid = true;
         break;
     case O_ONCE:
         o->once = true;
@@ -225,13 +256,23 @@ static int one(struct vh_options *o, int opt, const char *arg, struct pw_err *er
         o->stats = arg;
         break;
     case O_USER:
-        rc = user(o, arg, err);
+        o->have_uid = true;
+        o->gid = (gid_t)-1;
+        rc = user("user", arg, &o->uid, &o->gid, err);
+        if (o->gid == (gid_t)-1)
+            o->gid = o->uid;
         break;
     case O_NOSANDBOX:
         o->no_sandbox = true;
         break;
     case O_SUPERVISE:
         o->supervise = true;
+        break;
+    case O_READY:
+        rc = descriptor("ready-fd", arg, &o->ready_fd, err);
+        break;
+    case O_LOCK:
+        rc = descriptor("lock-fd", arg, &o->lock_fd, err);
         break;
     case O_SHOW:
         o->action = VH_SHOW_STATS;
@@ -270,8 +311,15 @@ static int consistent(struct vh_options *o, struct pw_err *err)
 
 int vh_options_parse(int argc, char **argv, struct vh_options *o, struct pw_err *err)
 {
-    *o =
-        (struct vh_options){.fd = -1, .busy_poll_us = 50, .uid = 65534, .gid = 65534, .mode = 0600};
+    *o = (struct vh_options){.fd = -1,
+                             .ready_fd = -1,
+                             .lock_fd = -1,
+                             .busy_poll_us = 50,
+                             .uid = 65534,
+                             .gid = 65534,
+                             .socket_uid = (uid_t)-1,
+                             .socket_gid = (gid_t)-1,
+                             .mode = 0600};
     int opt;
 
     opterr = 0;

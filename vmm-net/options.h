@@ -28,9 +28,10 @@ struct vh_options {
     unsigned busy_poll_us;
     uint64_t features_off;
     bool no_uring, no_sandbox, supervise, once;
-    uid_t uid, peer_uid;
-    gid_t gid;
-    bool have_uid, have_peer_uid;
+    int ready_fd, lock_fd; /* of who started us, -1: none */
+    uid_t uid, peer_uid, socket_uid;
+    gid_t gid, peer_gid, socket_gid; /* of the socket: -1 as it comes */
+    bool have_uid, have_peer_uid, have_peer_gid;
     mode_t mode;
     const char *stats; /* path of the counters' file */
 };

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /* podwire-vhost: a vhost-user network back-end. A thin program over libvmmnet. */
 #include <fcntl.h>
-#include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -24,20 +23,17 @@ static int print_capabilities(void)
     return 0;
 }
 
-static int open_stats(const char *path, bool create, struct vmmnet_stats **out, struct pw_err *err)
+/* Where counters are kept; they go on where the last one left them. */
+static int open_stats(const char *path, struct vmmnet_stats **out, struct pw_err *err)
 {
     size_t len = sizeof(**out);
-    pw_fd fd =
-        open(path, create ? O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW : O_RDONLY | O_CLOEXEC, 0644);
-    struct stat st;
+    pw_fd fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644);
 
     if (fd < 0)
         return pw_err_errno(err, -errno, "open %s", path);
-    if (create && ftruncate(fd, (off_t)len))
+    if (ftruncate(fd, (off_t)len))
         return pw_err_errno(err, -errno, "size of %s", path);
-    if (fstat(fd, &st) || st.st_size < (off_t)len)
-        return pw_err_set(err, -EINVAL, "%s is not a counters' file of this version", path);
-    void *p = mmap(NULL, len, create ? PROT_READ | PROT_WRITE : PROT_READ, MAP_SHARED, fd, 0);
+    void *p = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
     if (p == MAP_FAILED)
         return pw_err_errno(err, -errno, "map %s", path);
     *out = p;
@@ -46,34 +42,13 @@ static int open_stats(const char *path, bool create, struct vmmnet_stats **out, 
 
 static int show_stats(const char *path, struct pw_err *err)
 {
-    struct vmmnet_stats *s;
-    int rc = open_stats(path, false, &s, err);
+    struct vmmnet_stats s;
+    int rc = vmmnet_stats_read(path, &s, err);
 
     if (rc)
         return rc;
-    if (s->magic != VMMNET_STATS_MAGIC || s->size < sizeof(*s) || s->pairs > VMMNET_MAX_PAIRS)
-        return pw_err_set(err, -EINVAL, "%s is not a counters' file of this version", path);
-    printf("{\"connected\":%s,\"connections\":%" PRIu64 ",\"refused\":%" PRIu64
-           ",\"messages\":%" PRIu64 ",\"bad_messages\":%" PRIu64 ",\"features\":\"0x%" PRIx64
-           "\",\"faults\":%" PRIu64 ",\"last_error\":\"",
-           s->connected ? "true" : "false", s->connections, s->refused, s->messages,
-           s->bad_messages, s->features, s->faults);
-    for (size_t i = 0; i < sizeof(s->last_error) && s->last_error[i]; i++)
-        if (s->last_error[i] >= ' ' && s->last_error[i] != '"' && s->last_error[i] != '\\')
-            putchar(s->last_error[i]);
-    printf("\",\"pairs\":[");
-    for (unsigned i = 0; i < s->pairs; i++) {
-        const struct vmmnet_counters *c = &s->pair[i];
-        printf("%s{\"tx_frames\":%" PRIu64 ",\"tx_bytes\":%" PRIu64 ",\"rx_frames\":%" PRIu64
-               ",\"rx_bytes\":%" PRIu64 ",\"tx_bad_header\":%" PRIu64 ",\"tx_bad_length\":%" PRIu64
-               ",\"tx_refused\":%" PRIu64 ",\"tx_discarded\":%" PRIu64 ",\"rx_truncated\":%" PRIu64
-               ",\"rx_starved\":%" PRIu64 ",\"kicks\":%" PRIu64 ",\"calls\":%" PRIu64
-               ",\"sleeps\":%" PRIu64 ",\"ring_errors\":%" PRIu64 "}",
-               i ? "," : "", c->tx_frames, c->tx_bytes, c->rx_frames, c->rx_bytes, c->tx_bad_header,
-               c->tx_bad_length, c->tx_refused, c->tx_discarded, c->rx_truncated, c->rx_starved,
-               c->kicks, c->calls, c->sleeps, c->ring_errors);
-    }
-    puts("]}");
+    vmmnet_stats_json(&s, stdout);
+    putchar('\n');
     return 0;
 }
 
@@ -84,11 +59,13 @@ static int open_server(const struct vh_options *o, struct vn_server *s, struct p
     s->allow[s->nallow++] = geteuid();
     if (o->have_peer_uid)
         s->allow[s->nallow++] = o->peer_uid;
+    s->has_group = o->have_peer_gid;
+    s->group = o->peer_gid;
     if (o->fd >= 0)
         return vn_server_fd(s, o->fd, err);
     if (o->client)
         return vn_server_connect(s, o->socket_path, err);
-    return vn_server_listen(s, o->socket_path, o->mode, err);
+    return vn_server_listen(s, o->socket_path, o->mode, o->socket_uid, o->socket_gid, err);
 }
 
 /* Everything that needs a path, a name or a privilege, opened while we have them. */
@@ -107,12 +84,24 @@ static int open_all(const struct vh_options *o, struct resources *r, struct pw_e
     if (!rc && o->tap)
         rc = vmmnet_tap_open(o->tap, o->queues, r->tap, err);
     if (!rc && o->stats)
-        rc = open_stats(o->stats, true, &r->stats, err);
+        rc = open_stats(o->stats, &r->stats, err);
     return rc;
 }
 
+/* One line to whoever started us, if somebody wants to know. With write alone: the filter is on. */
+static void tell(struct vn_starter *starter, const char *text)
+{
+    char line[PW_ERR_LEN + 1];
+    int n = snprintf(line, sizeof(line), "%s\n", text);
+
+    if (starter->ready_fd >= 0)
+        (void)!write(starter->ready_fd, line, (size_t)n);
+    pw_closep(&starter->ready_fd);
+}
+
 /* What the back-end process does, from its descriptors to its end. */
-static int run(const struct vh_options *o, struct resources *r, struct pw_err *err)
+static int run(const struct vh_options *o, struct resources *r, struct vn_starter *starter,
+               struct pw_err *err)
 {
     static struct vmmnet_stats fallback; /* nobody sees these */
     struct vmmnet *net = NULL;
@@ -143,6 +132,8 @@ static int run(const struct vh_options *o, struct resources *r, struct pw_err *e
     if (!rc && !o->no_sandbox)
         rc = vn_sandbox_filter(err);
     if (!rc)
+        tell(starter, "ready");
+    if (!rc)
         rc = vn_serve(net, r->stats, &r->server, stop, err);
     vmmnet_free(net);
     return rc;
@@ -165,7 +156,7 @@ static void choose_user(const struct vh_options *o, const struct vn_server *s, u
     }
 }
 
-static int start(const struct vh_options *o, struct pw_err *err)
+static int start(const struct vh_options *o, struct vn_starter *starter, struct pw_err *err)
 {
     struct resources r = {.server = VN_SERVER_INIT};
     int rc = open_all(o, &r, err);
@@ -180,11 +171,11 @@ static int start(const struct vh_options *o, struct pw_err *err)
         rc = pw_err_errno(err, -errno, "change to the socket's directory");
     bool serve = !rc;
     if (!rc && o->supervise) {
-        rc = vn_supervise(err);
+        rc = vn_supervise(starter, r.stats, err);
         serve = rc == 1;
     }
     if (serve)
-        rc = run(o, &r, err);
+        rc = run(o, &r, starter, err);
     /* Works only without a sandbox; in one, the next start finds the socket dead and replaces it.
      */
     if (o->no_sandbox && r.server.listen >= 0 && o->socket_path && (!o->supervise || !serve))
@@ -196,8 +187,11 @@ static int start(const struct vh_options *o, struct pw_err *err)
 int main(int argc, char **argv)
 {
     struct pw_err err = PW_ERR_INIT;
+    struct vn_starter starter;
     struct vh_options o;
     int rc = vh_options_parse(argc, argv, &o, &err);
+
+    starter = (struct vn_starter){.ready_fd = o.ready_fd, .lock_fd = o.lock_fd};
 
     if (!rc) {
         switch (o.action) {
@@ -213,12 +207,13 @@ int main(int argc, char **argv)
             rc = show_stats(o.stats, &err);
             break;
         case VH_RUN:
-            rc = start(&o, &err);
+            rc = start(&o, &starter, &err);
             break;
         }
     }
     if (rc < 0) {
         fprintf(stderr, "podwire-vhost: %s\n", err.msg);
+        tell(&starter, err.msg);
         return rc == -EINVAL ? 2 : 1;
     }
     return 0;

@@ -36,7 +36,23 @@ static int address(struct sockaddr_un *a, const char *path, struct pw_err *err)
     return 0;
 }
 
-int vn_server_listen(struct vn_server *s, const char *path, mode_t mode, struct pw_err *err)
+/* Of the socket itself: whoever may write to its folder could have put something else there. */
+static int give(const char *path, uid_t uid, gid_t gid, struct pw_err *err)
+{
+    pw_fd fd = open(path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+    struct stat st;
+
+    if (fd < 0 || fstat(fd, &st))
+        return pw_err_errno(err, -errno, "socket %s", path);
+    if (!S_ISSOCK(st.st_mode))
+        return pw_err_set(err, -ENOTSOCK, "socket %s was replaced by something else", path);
+    if (fchownat(fd, "", uid, gid, AT_EMPTY_PATH))
+        return pw_err_errno(err, -errno, "owner of socket %s", path);
+    return 0;
+}
+
+int vn_server_listen(struct vn_server *s, const char *path, mode_t mode, uid_t uid, gid_t gid,
+                     struct pw_err *err)
 {
     struct sockaddr_un a;
     struct stat st;
@@ -62,6 +78,10 @@ int vn_server_listen(struct vn_server *s, const char *path, mode_t mode, struct 
     umask(old);
     if (rc)
         return pw_err_errno(err, rc, "bind %s", path);
+    if (uid != (uid_t)-1 || gid != (gid_t)-1)
+        rc = give(path, uid, gid, err);
+    if (rc)
+        return rc;
     if (listen(fd, 16))
         return pw_err_errno(err, -errno, "listen on %s", path);
     s->listen = PW_TAKE_FD(fd);
@@ -130,7 +150,7 @@ static bool allowed(const struct vn_server *s, int fd)
     for (unsigned i = 0; i < s->nallow; i++)
         if (s->allow[i] == c.uid)
             return true;
-    return false;
+    return s->has_group && s->group == c.gid;
 }
 
 /* Take who is waiting; all but the first allowed one are turned away at once. */

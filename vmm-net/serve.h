@@ -17,13 +17,17 @@ struct vn_server {
     char name[108]; /* the path's last part */
     uid_t allow[3]; /* users that may connect to us */
     unsigned nallow;
+    bool has_group; /* and processes of this group */
+    gid_t group;
     bool once; /* end with the first connection */
 };
 
 #define VN_SERVER_INIT {.listen = -1, .connected = -1, .dir = -1}
 
-/* Listen on `path` (an old socket that nobody listens on is replaced). */
-int vn_server_listen(struct vn_server *s, const char *path, mode_t mode, struct pw_err *err);
+/* Listen on `path` (an old socket that nobody listens on is replaced). It belongs to `uid` and
+ * `gid`, -1: as it comes. */
+int vn_server_listen(struct vn_server *s, const char *path, mode_t mode, uid_t uid, gid_t gid,
+                     struct pw_err *err);
 /*
  * Connect to `path` later, again and again. Only its directory must exist now: it is opened as a
  * mount of its own where we may, so that it can be reached after everything else is out of reach.

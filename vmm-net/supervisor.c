@@ -8,8 +8,11 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "loader/base/cleanup.h"
+
 #define SHORT_LIFE_S 5 /* a back-end that dies earlier was not well */
 #define LONGEST_WAIT_MS 5000
+#define END_MS 1000 /* to end when told to; then it is killed */
 
 static time_t seconds(void)
 {
@@ -33,8 +36,20 @@ static bool told_to_end(const sigset_t *set, long ms)
     }
 }
 
-int vn_supervise(struct pw_err *err)
+/* With SIGCHLD blocked: until the back-end has ended, or `ms` are over. */
+static bool ended(const sigset_t *set, pid_t pid, long ms, int *status)
 {
+    struct timespec t = {.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000};
+
+    while (waitpid(pid, status, WNOHANG) == 0)
+        if (sigtimedwait(set, NULL, &t) < 0 && errno == EAGAIN)
+            return false;
+    return true;
+}
+
+int vn_supervise(struct vn_starter *starter, struct vmmnet_stats *stats, struct pw_err *err)
+{
+
     sigset_t set;
     long wait_ms = 0;
 
@@ -54,16 +69,21 @@ int vn_supervise(struct pw_err *err)
             if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) || getppid() != parent)
                 _exit(1);
             sigprocmask(SIG_UNBLOCK, &set, NULL);
+            pw_closep(&starter->lock_fd);
             return 1;
         }
+        /* The first one says how it went, and its end is heard when we do not hold on to it. */
+        pw_closep(&starter->ready_fd);
         time_t born = seconds();
         int status = 0;
         for (;;) {
             int sig = sigwaitinfo(&set, NULL);
             if (sig == SIGTERM || sig == SIGINT) {
                 kill(pid, SIGTERM);
-                if (waitpid(pid, &status, 0) < 0)
-                    return pw_err_errno(err, -errno, "wait for the back-end");
+                if (!ended(&set, pid, END_MS, &status)) {
+                    kill(pid, SIGKILL);
+                    waitpid(pid, &status, 0);
+                }
                 return 0;
             }
             if (waitpid(pid, &status, WNOHANG) == pid)
@@ -71,6 +91,10 @@ int vn_supervise(struct pw_err *err)
         }
         if (WIFEXITED(status) && !WEXITSTATUS(status))
             return 0;
+        if (stats) {
+            stats->last_status = (uint32_t)status;
+            __atomic_store_n(&stats->restarts, stats->restarts + 1, __ATOMIC_RELAXED);
+        }
         if (seconds() - born >= SHORT_LIFE_S)
             wait_ms = 0;
         if (wait_ms && told_to_end(&set, wait_ms))

@@ -4,9 +4,9 @@
 VHOST_SRC := $(addprefix vmm-net/,podwire-vhost.c options.c serve.c sandbox.c supervisor.c)
 VMMNET_SRC := $(filter-out $(VHOST_SRC) vmm-net/example.c,$(wildcard vmm-net/*.c))
 VMMNET_LIB := $(BUILD)/libvmmnet.a
-VMMNET_BASE := $(BUILD)/loader/base/err.o $(BUILD)/loader/base/addr.o
+VMMNET_BASE := $(BUILD)/loader/base/err.o $(BUILD)/loader/base/addr.o $(BUILD)/loader/base/fs.o
 
-# With the two base files it needs, so that a VMM links one archive.
+# With the base files it needs, so that a VMM links one archive.
 $(VMMNET_LIB): $(VMMNET_SRC:%.c=$(BUILD)/%.o) $(VMMNET_BASE)
 	$(call say,AR,$@)
 	@rm -f $@

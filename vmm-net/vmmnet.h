@@ -18,6 +18,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include "loader/base/err.h"
 
@@ -64,6 +65,9 @@ struct vmmnet_stats {
     uint64_t faults;       /* guest memory that vanished under us (SIGBUS) */
     char last_error[128];  /* newest refusal, for people; may be torn */
     struct vmmnet_counters pair[VMMNET_MAX_PAIRS];
+    uint64_t restarts;    /* times that a supervisor had to start the back-end again */
+    uint32_t last_status; /* how it ended the last time, as of waitpid(2) */
+    uint32_t pad;
 };
 
 struct vmmnet_conf {
@@ -88,6 +92,14 @@ void vmmnet_free(struct vmmnet *dev);
 const struct vmmnet_stats *vmmnet_stats(const struct vmmnet *dev);
 /* Virtio feature bits this device offers, VHOST_F_LOG_ALL and bit 30 included. */
 uint64_t vmmnet_features(const struct vmmnet *dev);
+
+/*
+ * The counters of a device that keeps them in a file, running or dead: a copy, whole in itself
+ * whatever the writer does, with `pairs` in bounds and text that ends. -EINVAL: no such file.
+ */
+int vmmnet_stats_read(const char *path, struct vmmnet_stats *out, struct pw_err *err);
+/* As a JSON object, in one line without its end. */
+void vmmnet_stats_json(const struct vmmnet_stats *s, FILE *out);
 
 /* ---- vhost-user ---- */
 

@@ -3,7 +3,7 @@
 
 FUZZ_VHOST_SAN := -Wno-format-nonliteral -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all
 FUZZ_VHOST_OBJ := $(addprefix $(BUILD)/fuzzer/,$(VMMNET_SRC:%.c=%.o) loader/base/err.o \
-    loader/base/addr.o tests/fuzz/fuzz_vhost.o)
+    loader/base/addr.o loader/base/fs.o tests/fuzz/fuzz_vhost.o)
 
 $(FUZZ_VHOST_OBJ): $(BUILD)/fuzzer/%.o: %.c
 	$(call say,CC,$< (fuzzer))

@@ -580,8 +580,8 @@ static void case_32(void)
     vmmnet_disconnect(fe.net);
     snprintf(path, sizeof(path), "/tmp/pw-vhost-test.%d", getpid());
     stop_fd = eventfd(0, EFD_CLOEXEC);
-    ok(!vn_server_listen(&server, path, 0666, &fe.err), "case 32 listens");
-    ok(vn_server_listen(&(struct vn_server)VN_SERVER_INIT, path, 0666, NULL) == -EADDRINUSE,
+    ok(!vn_server_listen(&server, path, 0666, -1, -1, &fe.err), "case 32 listens");
+    ok(vn_server_listen(&(struct vn_server)VN_SERVER_INIT, path, 0666, -1, -1, NULL) == -EADDRINUSE,
        "case 32 a second back-end does not take the path");
     server.allow[server.nallow++] = geteuid();
     unsigned fds = fe_count_fds();
@@ -643,7 +643,8 @@ static void case_32(void)
     is_int(fe_count_fds(), fds, "case 32 no descriptor is left");
     vn_server_close(&server);
     close(stop_fd);
-    ok(!vn_server_listen(&server, path, 0600, NULL), "case 32 a path left behind is taken over");
+    ok(!vn_server_listen(&server, path, 0600, -1, -1, NULL),
+       "case 32 a path left behind is taken over");
     vn_server_close(&server);
     unlink(path);
     end("case 32");
