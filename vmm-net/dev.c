@@ -11,6 +11,7 @@
 
 #include "loader/base/cleanup.h"
 #include "vmm-net/proto.h"
+#include "vmm-net/relay.h"
 #include "vmm-net/tapdev.h"
 #include "vmm-net/uring.h"
 
@@ -85,7 +86,11 @@ void vn_pair_pause(struct vn_pair *p)
             unblock(p);
     }
     pthread_mutex_unlock(&g->lock);
-    if (g->paused == 1)
+    if (g->paused > 1)
+        return;
+    if (p->relay.fd >= 0)
+        vn_relay_detach(p);
+    else
         vn_pump_rewind(p);
 }
 
@@ -93,6 +98,8 @@ void vn_pair_resume(struct vn_pair *p)
 {
     struct vn_gate *g = &p->gate;
 
+    if (g->paused == 1 && p->relay.fd >= 0)
+        vn_relay_attach(p);
     pthread_mutex_lock(&g->lock);
     if (!--g->paused)
         pthread_cond_broadcast(&g->changed);
@@ -221,6 +228,7 @@ static void pair_free(struct vn_pair *p)
         pthread_join(p->thread, NULL);
     }
     vn_uring_free(p->pump.uring);
+    pw_closep(&p->relay.fd);
     pw_closep(&p->tap);
     pw_closep(&p->wake);
     pw_closep(&p->epoll);
@@ -238,7 +246,7 @@ static int pair_new(struct vmmnet *dev, unsigned index, struct pw_err *err)
     p->dev = dev;
     p->index = index;
     p->count = &dev->stats->pair[index];
-    p->tap = p->wake = p->epoll = -1;
+    p->tap = p->wake = p->epoll = p->relay.fd = -1;
     p->tap_on = index == 0;
     for (unsigned i = 0; i < 2; i++)
         p->ring[i].kick = p->ring[i].call = p->ring[i].err = -1;
@@ -279,7 +287,7 @@ static int pair_start(struct vn_pair *p, struct pw_err *err)
 }
 
 /* What we can do at all, less what the tap cannot and the caller does not want. */
-static uint64_t offer(const struct vmmnet_conf *conf)
+static uint64_t offer(const struct vmmnet_conf *conf, uint64_t kernel)
 {
     uint64_t f = VNF_CSUM | VNF_GUEST_CSUM | VNF_GUEST_TSO4 | VNF_GUEST_TSO6 | VNF_GUEST_ECN |
                  VNF_HOST_TSO4 | VNF_HOST_TSO6 | VNF_HOST_ECN | VNF_MRG_RXBUF | VNF_STATUS |
@@ -298,12 +306,29 @@ static uint64_t offer(const struct vmmnet_conf *conf)
         if ((vnet_tun_offload(VNF_GUEST_CSUM | uso) & ~have) == 0)
             f |= uso;
     }
-    return f & ~conf->features_off;
+    f &= ~conf->features_off;
+    return conf->vhost_net ? vn_relay_offer(f, kernel) : f;
+}
+
+/* Whether the kernel can have the rings; *kernel gets what it can do in all pairs. */
+static int check_relay(const struct vmmnet_conf *conf, uint64_t *kernel, struct pw_err *err)
+{
+    int rc = 0;
+
+    for (unsigned i = 0; !rc && i < conf->pairs; i++) {
+        uint64_t f = 0;
+        if (conf->tap[i] == VMMNET_NULL_TAP)
+            return pw_err_set(err, -EINVAL, "vhost-net needs a tap for queue pair %u", i);
+        rc = vn_relay_probe(conf->vhost_net[i], &f, err);
+        *kernel &= f;
+    }
+    return rc;
 }
 
 static int fill(struct vmmnet *dev, const struct vmmnet_conf *conf, bool threads,
                 struct pw_err *err)
 {
+    uint64_t kernel = UINT64_MAX;
     int rc = vn_mem_init(err);
 
     if (!rc && (!conf->pairs || conf->pairs > VMMNET_MAX_PAIRS))
@@ -317,11 +342,14 @@ static int fill(struct vmmnet *dev, const struct vmmnet_conf *conf, bool threads
                 rc = vn_tap_queue(conf->tap[i], false, err);
         }
     }
+    if (!rc && conf->vhost_net)
+        rc = check_relay(conf, &kernel, err);
     if (rc)
         return rc;
-    dev->offered = offer(conf);
+    dev->offered = offer(conf, kernel);
+    dev->relayed = conf->vhost_net;
     /* From here on nothing of the caller's is changed on failure: descriptors are taken last. */
-    for (unsigned i = 0; !rc && threads && i < conf->pairs; i++)
+    for (unsigned i = 0; !rc && threads && !dev->relayed && i < conf->pairs; i++)
         rc = pair_start(dev->pair[i], err);
     if (rc)
         return rc;
@@ -329,8 +357,10 @@ static int fill(struct vmmnet *dev, const struct vmmnet_conf *conf, bool threads
     for (unsigned i = 0; i < conf->pairs; i++) {
         struct vn_pair *p = dev->pair[i];
         p->tap = conf->tap[i];
+        if (conf->vhost_net)
+            p->relay = (struct vn_relay){.fd = conf->vhost_net[i], .features = kernel};
         /* Optional: without it frames are written one call each. */
-        if (!conf->no_uring && p->tap != VMMNET_NULL_TAP)
+        else if (!conf->no_uring && p->tap != VMMNET_NULL_TAP)
             (void)vn_uring_new(PUMP_BATCH, &p->pump.uring, NULL);
     }
     vn_dev_resume(dev);

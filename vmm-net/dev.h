@@ -49,6 +49,14 @@ struct vn_gate {
     bool busy, quit, running;
 };
 
+/* The kernel's vhost-net in the worker's place; see relay.h. */
+struct vn_relay {
+    int fd; /* -1: frames are moved here */
+    uint64_t features;
+    bool owned;  /* it has our memory */
+    bool has[2]; /* rings it serves now */
+};
+
 struct vn_pair {
     struct vmmnet *dev;
     unsigned index;
@@ -61,6 +69,7 @@ struct vn_pair {
     int wake, epoll;
     struct vmmnet_counters *count;
     struct vn_pump pump;
+    struct vn_relay relay;
 };
 
 struct vmmnet {
@@ -80,6 +89,7 @@ struct vmmnet {
     uint16_t inflight_queues, inflight_size;
     uint64_t busy_poll_ns;
     bool no_uring;
+    bool relayed; /* the kernel serves the rings of all pairs */
     struct vmmnet_stats *stats;
     bool own_stats;
     pthread_mutex_t text_lock; /* stats->last_error has several writers */
@@ -95,7 +105,8 @@ unsigned vn_dev_step(struct vmmnet *dev);
 /* Whether `fd` is an eventfd, and make it non-blocking. -EINVAL. */
 int vn_eventfd_claim(int fd);
 
-/* Nest; while any pause holds, the worker is outside the pair and unused buffers are back. */
+/* Nest; while any pause holds, the worker (or the kernel in its place) is outside the pair and
+ * unused buffers are back. */
 void vn_pair_pause(struct vn_pair *p);
 void vn_pair_resume(struct vn_pair *p);
 void vn_dev_pause(struct vmmnet *dev);
@@ -145,8 +156,6 @@ void vn_ring_enable(struct vmmnet *dev, unsigned ring, bool on);
 uint32_t vn_ring_stop(struct vmmnet *dev, unsigned ring);
 /* Back to the state after vmmnet_new, guest memory kept or not. */
 void vn_dev_reset(struct vmmnet *dev, bool keep_memory);
-/* Send the announcement of VHOST_USER_SEND_RARP into the tap. */
-int vn_dev_rarp(struct vmmnet *dev, const uint8_t mac[6], struct pw_err *err);
 
 /* ---- for the pump, inside the gate ---- */
 

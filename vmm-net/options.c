@@ -29,6 +29,8 @@ const char vh_help[] =
     "  --tap=NAME            open this tap in our network namespace\n"
     "  --tap-fd=N[,N...]     queues of a tap, already open, one for each queue pair\n"
     "  --null                no tap: check the guest's frames and throw them away\n"
+    "  --vhost-net           hand the rings to the kernel (/dev/vhost-net): it moves the frames,\n"
+    "                        and reads what the guest wrote\n"
     "\n"
     "The device:\n"
     "  --queues=N            queue pairs (default 1, or as many as descriptors)\n"
@@ -63,6 +65,7 @@ enum {
     O_TAP,
     O_TAPFD,
     O_NULL,
+    O_VHOST,
     O_QUEUES,
     O_MAC,
     O_MTU,
@@ -93,6 +96,7 @@ static const struct option longs[] = {
     {"tap", required_argument, NULL, O_TAP},
     {"tap-fd", required_argument, NULL, O_TAPFD},
     {"null", no_argument, NULL, O_NULL},
+    {"vhost-net", no_argument, NULL, O_VHOST},
     {"queues", required_argument, NULL, O_QUEUES},
     {"mac", required_argument, NULL, O_MAC},
     {"mtu", required_argument, NULL, O_MTU},
@@ -223,6 +227,9 @@ static int one(struct vh_options *o, int opt, const char *arg, struct pw_err *er
     case O_NULL:
         o->null_tap = true;
         break;
+    case O_VHOST:
+        o->vhost_net = true;
+        break;
     case O_QUEUES:
         rc = number("queues", arg, 10, VMMNET_MAX_PAIRS, &v, NULL, err);
         if (!rc && !v)
@@ -299,6 +306,8 @@ static int consistent(struct vh_options *o, struct pw_err *err)
         return pw_err_set(err, -EINVAL, "give one of --socket-path and --fd");
     if (!!o->tap + !!o->tap_fds + o->null_tap != 1)
         return pw_err_set(err, -EINVAL, "give one of --tap, --tap-fd and --null");
+    if (o->vhost_net && o->null_tap)
+        return pw_err_set(err, -EINVAL, "--vhost-net needs a tap");
     if (o->client && !o->socket_path)
         return pw_err_set(err, -EINVAL, "--client needs --socket-path");
     if (o->tap_fds && o->queues && o->queues != o->tap_fds)

@@ -21,6 +21,7 @@ struct vh_options {
     int tap_fd[VMMNET_MAX_PAIRS];
     unsigned tap_fds;
     bool null_tap;
+    bool vhost_net; /* the kernel moves the frames */
     unsigned queues;
     bool have_mac;
     uint8_t mac[6];

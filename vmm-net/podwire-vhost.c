@@ -75,6 +75,31 @@ struct resources {
     int tap[VMMNET_MAX_PAIRS];
 };
 
+static int open_vhost_net(const char *path, struct pw_err *err)
+{
+    int fd = open(path, O_RDWR | O_CLOEXEC);
+
+    if (fd >= 0)
+        return fd;
+    return pw_err_errno(err, -errno, "--vhost-net: open %s%s", path,
+                        errno == ENOENT || errno == ENODEV || errno == ENXIO
+                            ? " (modprobe vhost_net, or leave the option out)"
+                            : "");
+}
+
+/*
+ * Whether it can be had, said before anything is served. It is opened for use by the process that
+ * uses it, from the one place where that process finds it.
+ */
+static int check_vhost_net(const struct vh_options *o, struct pw_err *err)
+{
+    if (geteuid() && !o->no_sandbox)
+        return pw_err_set(err, -EPERM,
+                          "--vhost-net: confinement with this device needs root (or --no-sandbox)");
+    pw_fd fd = open_vhost_net("/dev/vhost-net", err);
+    return fd < 0 ? fd : 0;
+}
+
 static int open_all(const struct vh_options *o, struct resources *r, struct pw_err *err)
 {
     int rc = open_server(o, &r->server, err);
@@ -83,6 +108,8 @@ static int open_all(const struct vh_options *o, struct resources *r, struct pw_e
         r->tap[i] = o->tap_fds ? o->tap_fd[i] : VMMNET_NULL_TAP;
     if (!rc && o->tap)
         rc = vmmnet_tap_open(o->tap, o->queues, r->tap, err);
+    if (!rc && o->vhost_net)
+        rc = check_vhost_net(o, err);
     if (!rc && o->stats)
         rc = open_stats(o->stats, &r->stats, err);
     return rc;
@@ -104,8 +131,10 @@ static int run(const struct vh_options *o, struct resources *r, struct vn_starte
                struct pw_err *err)
 {
     static struct vmmnet_stats fallback; /* nobody sees these */
+    int vhost_net[VMMNET_MAX_PAIRS];
     struct vmmnet *net = NULL;
     sigset_t set;
+    int rc = 0;
 
     sigemptyset(&set);
     sigaddset(&set, SIGTERM);
@@ -120,6 +149,7 @@ static int run(const struct vh_options *o, struct resources *r, struct vn_starte
     struct vmmnet_conf conf = {
         .pairs = o->queues,
         .tap = r->tap,
+        .vhost_net = o->vhost_net ? vhost_net : NULL,
         .have_mac = o->have_mac,
         .mtu = o->mtu,
         .features_off = o->features_off,
@@ -128,9 +158,13 @@ static int run(const struct vh_options *o, struct resources *r, struct vn_starte
         .stats = r->stats,
     };
     memcpy(conf.mac, o->mac, sizeof(conf.mac));
-    int rc = vmmnet_new(&conf, &net, err);
+    for (unsigned i = 0; i < o->queues && o->vhost_net && rc >= 0; i++)
+        rc = vhost_net[i] =
+            open_vhost_net(o->no_sandbox ? "/dev/vhost-net" : VN_SANDBOX_VHOST_NET, err);
+    if (rc >= 0)
+        rc = vmmnet_new(&conf, &net, err);
     if (!rc && !o->no_sandbox)
-        rc = vn_sandbox_filter(err);
+        rc = vn_sandbox_filter(o->vhost_net, err);
     if (!rc)
         tell(starter, "ready");
     if (!rc)
@@ -165,7 +199,7 @@ static int start(const struct vh_options *o, struct vn_starter *starter, struct 
 
     choose_user(o, &r.server, &uid, &gid);
     if (!rc && !o->no_sandbox)
-        rc = vn_sandbox_confine(uid, gid, err);
+        rc = vn_sandbox_confine(uid, gid, o->vhost_net, err);
     /* Connecting mode: the path's last part is looked up from here, whatever the root is. */
     if (!rc && r.server.dir >= 0 && fchdir(r.server.dir))
         rc = pw_err_errno(err, -errno, "change to the socket's directory");

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "loader/base/cleanup.h"
+#include "vmm-net/tapdev.h"
 
 #define TMPFS_MAGIC_NR 0x01021994
 #define HUGETLBFS_MAGIC_NR 0x958458f6
@@ -41,20 +42,26 @@ int vn_h_set_features(struct vn_proto *p, struct vu_msg *m, int *fd, struct pw_e
     return vn_dev_features(p->dev, m->p.u64, err);
 }
 
+/* The kernel keeps no inflight buffer; a split ring's own used index says the same. */
+static uint64_t protocol_features(const struct vmmnet *dev)
+{
+    return VN_PROTOCOL_FEATURES & ~(dev->relayed ? 1ull << VU_PF_INFLIGHT_SHMFD : 0);
+}
+
 int vn_h_get_protocol(struct vn_proto *p, struct vu_msg *m, int *fd, struct pw_err *err)
 {
     NO_FD;
-    (void)p;
     (void)err;
-    return reply_u64(m, VN_PROTOCOL_FEATURES);
+    return reply_u64(m, protocol_features(p->dev));
 }
 
 int vn_h_set_protocol(struct vn_proto *p, struct vu_msg *m, int *fd, struct pw_err *err)
 {
     NO_FD;
-    if (m->p.u64 & ~VN_PROTOCOL_FEATURES)
+    uint64_t odd = m->p.u64 & ~protocol_features(p->dev);
+    if (odd)
         return pw_err_set(err, -EINVAL, "protocol features 0x%llx were not offered",
-                          (unsigned long long)(m->p.u64 & ~VN_PROTOCOL_FEATURES));
+                          (unsigned long long)odd);
     p->features = m->p.u64;
     return VN_DONE;
 }
@@ -253,7 +260,15 @@ int vn_h_queue_num(struct vn_proto *p, struct vu_msg *m, int *fd, struct pw_err 
 int vn_h_rarp(struct vn_proto *p, struct vu_msg *m, int *fd, struct pw_err *err)
 {
     NO_FD;
-    return vn_dev_rarp(p->dev, m->p.bytes, err);
+    const struct vmmnet *dev = p->dev;
+    const uint8_t *mac = m->p.bytes;
+    int tap = dev->pair[0]->tap;
+
+    if ((mac[0] & 1) || memcmp(mac, "\0\0\0\0\0", 6) == 0)
+        return pw_err_set(err, -EINVAL, "RARP: not a station's address");
+    if (dev->have_mac && memcmp(mac, dev->mac, 6) != 0)
+        return pw_err_set(err, -EPERM, "RARP: not this device's address");
+    return tap == VMMNET_NULL_TAP ? VN_DONE : vn_tap_announce(tap, mac, err);
 }
 
 int vn_h_mtu(struct vn_proto *p, struct vu_msg *m, int *fd, struct pw_err *err)

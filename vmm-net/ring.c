@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "loader/base/cleanup.h"
+#include "vmm-net/relay.h"
 #include "vmm-net/tapdev.h"
 
 static int resolve(struct vmmnet *dev, unsigned ring, struct pw_err *err);
@@ -304,6 +305,9 @@ int vn_ring_kick(struct vmmnet *dev, unsigned ring, int *fd, struct pw_err *err)
 
     if (claim(ring, *fd, err))
         return -EINVAL;
+    if (*fd < 0 && dev->relayed)
+        return pw_err_set(err, -EOPNOTSUPP, "ring %u: vhost-net does not poll: kicks are needed",
+                          ring);
     vn_pair_pause(p);
     int rc = 0;
     atomic_store(&r->stale_kick, *fd >= 0 && poll(&old, 1, 0) == 1);
@@ -390,6 +394,8 @@ void vn_dev_reset(struct vmmnet *dev, bool keep_memory)
         r->have_addr = r->enabled = r->by_guest = r->polled = false;
         memset(&r->q, 0, sizeof(r->q));
     }
+    for (unsigned i = 0; i < dev->npairs; i++)
+        vn_relay_reset(dev->pair[i]);
     if (dev->have_features && dev->pair[0]->tap != VMMNET_NULL_TAP)
         (void)vn_tap_offload(dev->pair[0]->tap, 0, NULL);
     dev->features = dev->stats->features = 0;
@@ -435,26 +441,4 @@ void vn_ring_fail(struct vn_pair *p, struct vn_ring *r, const char *why)
     if (r->err >= 0 && write(r->err, &one, sizeof(one)) < 0) {
         /* full: it has been told */
     }
-}
-
-int vn_dev_rarp(struct vmmnet *dev, const uint8_t mac[6], struct pw_err *err)
-{
-    /* RFC 903 request "who am I", from the guest's MAC to everyone, so that switches learn it. */
-    uint8_t f[VNET_HDR_LEN + 60] = {0};
-    uint8_t *e = f + VNET_HDR_LEN;
-    static const uint8_t rarp[] = {0x80, 0x35, 0, 1, 8, 0, 6, 4, 0, 3};
-
-    if ((mac[0] & 1) || memcmp(mac, "\0\0\0\0\0", 6) == 0)
-        return pw_err_set(err, -EINVAL, "RARP: not a station's address");
-    if (dev->have_mac && memcmp(mac, dev->mac, 6) != 0)
-        return pw_err_set(err, -EPERM, "RARP: not this device's address");
-    memset(e, 0xff, 6);
-    memcpy(e + 6, mac, 6);
-    memcpy(e + 12, rarp, sizeof(rarp));
-    memcpy(e + 22, mac, 6);
-    memcpy(e + 32, mac, 6);
-    int tap = dev->pair[0]->tap;
-    if (tap != VMMNET_NULL_TAP && write(tap, f, sizeof(f)) < 0)
-        return pw_err_errno(err, -errno, "RARP: write to tap");
-    return 0;
 }

@@ -8,6 +8,7 @@
 #include <linux/filter.h>
 #include <linux/if_tun.h>
 #include <linux/seccomp.h>
+#include <linux/vhost.h>
 #include <sched.h>
 #include <stddef.h>
 #include <stdbool.h>
@@ -19,7 +20,9 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include "loader/base/cleanup.h"
@@ -27,21 +30,26 @@
 #define NAMESPACES (CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS)
 
 /* Replace the root by an empty file system; nothing of the old one stays mounted here. */
-static int empty_root(struct pw_err *err)
+static int empty_root(bool vhost_net, uid_t uid, gid_t gid, struct pw_err *err)
 {
+    /* The one device, for the user that we become; mode 0600 of its own, whatever /dev's says. */
+    const unsigned long nodev = vhost_net ? 0 : MS_NODEV;
+    const char *node = &VN_SANDBOX_VHOST_NET[1];
     static const char *const places[] = {"/proc", "/dev", "/tmp", "/run"};
     bool mounted = false;
 
     if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL))
         return pw_err_errno(err, -errno, "sandbox: private mounts");
     for (size_t i = 0; i < PW_ARRAY_SIZE(places) && !mounted; i++)
-        mounted = !mount("none", places[i], "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC,
-                         "mode=0555,size=4k,nr_inodes=2") &&
+        mounted = !mount("none", places[i], "tmpfs", MS_NOSUID | nodev | MS_NOEXEC,
+                         "mode=0555,size=4k,nr_inodes=3") &&
                   !chdir(places[i]);
     if (!mounted)
         return pw_err_errno(err, -errno, "sandbox: mount an empty root");
+    if (vhost_net && (mknod(node, S_IFCHR | 0600, makedev(10, 238)) || chown(node, uid, gid)))
+        return pw_err_errno(err, -errno, "sandbox: make the device vhost-net");
     if (syscall(SYS_pivot_root, ".", ".") || umount2(".", MNT_DETACH) || chdir("/") ||
-        mount(NULL, "/", NULL, MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC,
+        mount(NULL, "/", NULL, MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NOSUID | nodev | MS_NOEXEC,
               NULL))
         return pw_err_errno(err, -errno, "sandbox: change to the empty root");
     return 0;
@@ -88,7 +96,7 @@ static int map_self(uid_t uid, gid_t gid, struct pw_err *err)
     return 0;
 }
 
-int vn_sandbox_confine(uid_t uid, gid_t gid, struct pw_err *err)
+int vn_sandbox_confine(uid_t uid, gid_t gid, bool vhost_net, struct pw_err *err)
 {
     const uid_t own_uid = geteuid();
     const gid_t own_gid = getegid();
@@ -98,13 +106,13 @@ int vn_sandbox_confine(uid_t uid, gid_t gid, struct pw_err *err)
     if (geteuid() == 0) {
         if (unshare(NAMESPACES))
             return pw_err_errno(err, -errno, "sandbox: new namespaces");
-        rc = empty_root(err);
+        rc = empty_root(vhost_net, uid, gid, err);
         if (!rc)
             rc = drop_privileges(uid, gid, err);
     } else if (!unshare(CLONE_NEWUSER | NAMESPACES)) {
         rc = map_self(own_uid, own_gid, err);
         if (!rc)
-            rc = empty_root(err);
+            rc = empty_root(false, own_uid, own_gid, err);
         if (!rc)
             rc = drop_privileges(own_uid, own_gid, err);
     }
@@ -186,7 +194,23 @@ static const uint16_t allowed[] = {
 #define JEQ(k, t, f) BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (k), (t), (f))
 #define JSET(k, t, f) BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, (k), (t), (f))
 
-int vn_sandbox_filter(struct pw_err *err)
+/* What may be done to a tap that is open, and to vhost-net. */
+static const uint32_t ioctls[] = {TUNSETOFFLOAD, TUNSETQUEUE};
+static const uint32_t vhost_ioctls[] = {
+    VHOST_SET_OWNER,       VHOST_RESET_OWNER,    VHOST_SET_FEATURES,   VHOST_SET_MEM_TABLE,
+    VHOST_SET_LOG_BASE,    VHOST_SET_VRING_NUM,  VHOST_SET_VRING_BASE, VHOST_GET_VRING_BASE,
+    VHOST_SET_VRING_ADDR,  VHOST_SET_VRING_KICK, VHOST_SET_VRING_CALL, VHOST_SET_VRING_ERR,
+    VHOST_NET_SET_BACKEND,
+};
+
+/* Allow where what was loaded last is one of `list`. */
+#define ALLOW(list)                                                                                \
+    for (size_t i = 0; i < PW_ARRAY_SIZE(list); i++) {                                             \
+        prog[n++] = (struct sock_filter)JEQ((list)[i], 0, 1);                                      \
+        prog[n++] = (struct sock_filter)RET(SECCOMP_RET_ALLOW);                                    \
+    }
+
+int vn_sandbox_filter(bool vhost_net, struct pw_err *err)
 {
     static const struct sock_filter head[] = {
         LD(arch),
@@ -199,33 +223,32 @@ int vn_sandbox_filter(struct pw_err *err)
         JEQ(SYS_mmap, 1, 0),
         JEQ(SYS_mprotect, 0, 3),
         LD_ARG(2),
-        JSET(PROT_EXEC, 8, 0),
+        JSET(PROT_EXEC, 6, 0),
         RET(SECCOMP_RET_ALLOW),
         /* unix sockets */
         JEQ(SYS_socket, 0, 3),
         LD_ARG(0),
-        JEQ(AF_UNIX, 0, 4),
+        JEQ(AF_UNIX, 0, 2),
         RET(SECCOMP_RET_ALLOW),
-        /* what may be done to a tap that is open */
-        JEQ(SYS_ioctl, 0, 2),
+        /* and some requests to devices */
+        JEQ(SYS_ioctl, 1, 0),
+        RET(SECCOMP_RET_KILL_PROCESS),
         LD_ARG(1),
-        JEQ((uint32_t)TUNSETOFFLOAD, 2, 1),
-        RET(SECCOMP_RET_KILL_PROCESS),
-        JEQ((uint32_t)TUNSETQUEUE, 0, 1),
-        RET(SECCOMP_RET_ALLOW),
-        RET(SECCOMP_RET_KILL_PROCESS),
     };
-    struct sock_filter prog[PW_ARRAY_SIZE(head) + 2 * PW_ARRAY_SIZE(allowed) + PW_ARRAY_SIZE(tail)];
+    struct sock_filter
+        prog[PW_ARRAY_SIZE(head) + PW_ARRAY_SIZE(tail) + 1 +
+             2 * (PW_ARRAY_SIZE(allowed) + PW_ARRAY_SIZE(ioctls) + PW_ARRAY_SIZE(vhost_ioctls))];
     size_t n = 0;
 
     for (size_t i = 0; i < PW_ARRAY_SIZE(head); i++)
         prog[n++] = head[i];
-    for (size_t i = 0; i < PW_ARRAY_SIZE(allowed); i++) {
-        prog[n++] = (struct sock_filter)JEQ(allowed[i], 0, 1);
-        prog[n++] = (struct sock_filter)RET(SECCOMP_RET_ALLOW);
-    }
+    ALLOW(allowed)
     for (size_t i = 0; i < PW_ARRAY_SIZE(tail); i++)
         prog[n++] = tail[i];
+    ALLOW(ioctls)
+    if (vhost_net)
+        ALLOW(vhost_ioctls)
+    prog[n++] = (struct sock_filter)RET(SECCOMP_RET_KILL_PROCESS);
 
     struct sock_fprog fp = {.len = (unsigned short)n, .filter = prog};
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))

@@ -73,6 +73,20 @@ int vn_tap_queue(int fd, bool on, struct pw_err *err)
     return 0;
 }
 
+int vn_tap_announce(int fd, const uint8_t mac[6], struct pw_err *err)
+{
+    uint8_t f[VNET_HDR_LEN + 60] = {0};
+    uint8_t *e = f + VNET_HDR_LEN;
+    static const uint8_t rarp[] = {0x80, 0x35, 0, 1, 8, 0, 6, 4, 0, 3};
+
+    memset(e, 0xff, 6);
+    memcpy(e + 6, mac, 6);
+    memcpy(e + 12, rarp, sizeof(rarp));
+    memcpy(e + 22, mac, 6);
+    memcpy(e + 32, mac, 6);
+    return write(fd, f, sizeof(f)) < 0 ? pw_err_errno(err, -errno, "RARP: write to tap") : 0;
+}
+
 int vmmnet_tap_open(const char *name, unsigned pairs, int *fds, struct pw_err *err)
 {
     struct ifreq ifr = {.ifr_flags = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR};

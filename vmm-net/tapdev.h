@@ -18,5 +18,8 @@ unsigned vn_tap_probe_offload(int fd);
 int vn_tap_offload(int fd, unsigned tun_f, struct pw_err *err);
 /* Let the kernel spread frames to this queue or not. A tap with one queue has no such switch: 0. */
 int vn_tap_queue(int fd, bool on, struct pw_err *err);
+/* Send the announcement of VHOST_USER_SEND_RARP: RFC 903's "who am I" from `mac` to everyone, so
+ * that switches learn it. */
+int vn_tap_announce(int fd, const uint8_t mac[6], struct pw_err *err);
 
 #endif

@@ -71,9 +71,12 @@ struct vmmnet_stats {
 };
 
 struct vmmnet_conf {
-    unsigned pairs; /* queue pairs offered, 1..VMMNET_MAX_PAIRS */
-    const int *tap; /* `pairs` descriptors, or VMMNET_NULL_TAP each; the device owns them
-                       from a successful vmmnet_new on */
+    unsigned pairs;       /* queue pairs offered, 1..VMMNET_MAX_PAIRS */
+    const int *tap;       /* `pairs` descriptors, or VMMNET_NULL_TAP each; the device owns them
+                             from a successful vmmnet_new on */
+    const int *vhost_net; /* `pairs` descriptors of /dev/vhost-net (owned likewise), whose kernel
+                             code then moves the frames, or NULL: workers of ours do. Guest memory
+                             is the calling process's. Counters of frames stay 0 */
     bool have_mac;
     uint8_t mac[6];        /* in the config space, when have_mac */
     uint16_t mtu;          /* in the config space; 0: not offered */

@@ -50,6 +50,7 @@ struct fe {
     bool packed;
     uint16_t num;
     unsigned pairs;
+    bool relay; /* the kernel counts no frames */
     struct fe_ring ring[FE_RINGS];
     struct vu_msg reply;
     struct pw_err err;
@@ -63,6 +64,8 @@ struct fe_conf {
     uint64_t features_out; /* not acked by the guest */
     uint64_t protocol_out; /* not acked by the VMM */
     int tap;               /* 0 or VMMNET_NULL_TAP: none */
+    const int *taps;       /* one for each pair, instead of `tap` */
+    bool relay;            /* /dev/vhost-net serves the rings */
     uint16_t mtu;
     unsigned busy_poll_us;
 };

@@ -20,7 +20,7 @@ for bad in "" "--socket-path=/x" "--socket-path=/x --fd=3 --null" "--null" "--fd
     "--socket-path=/x --null --queues=0" "--socket-path=/x --null --queues=99" \
     "--socket-path=/x --null --mac=01:00:00:00:00:01" "--socket-path=/x --null --mtu=5" \
     "--socket-path=/x --tap-fd=3,,4" "--socket-path=/x --null --no-feature=32" \
-    "--client --fd=3 --null" "--socket-path=/x --null more"; do
+    "--client --fd=3 --null" "--socket-path=/x --null --vhost-net" "--socket-path=/x --null more"; do
     # shellcheck disable=SC2086
     nok "refused: '$bad'" "$VHOST" $bad
 done

@@ -3,6 +3,7 @@
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <linux/if_tun.h>
+#include <linux/vhost.h>
 #include <signal.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
@@ -16,12 +17,13 @@
 #include "vmm-net/sandbox.h"
 
 /* How a child ends that makes this call under the filter: 0, or the signal that killed it. */
+static bool vhost_net;
 static int try(long nr, long a, long b, long c, long d, long e)
 {
     pid_t pid = fork();
 
     if (!pid) {
-        if (vn_sandbox_filter(NULL))
+        if (vn_sandbox_filter(vhost_net, NULL))
             _exit(99);
         syscall(nr, a, b, c, d, e, 0);
         syscall(SYS_exit_group, 0);
@@ -76,5 +78,12 @@ int main(void)
     ALLOWED("the tap's offloads", SYS_ioctl, 0, TUNSETOFFLOAD, 0, 0, 0);
     ALLOWED("the tap's queue switch", SYS_ioctl, 0, TUNSETQUEUE, p, 0, 0);
     ALLOWED("memfd", SYS_memfd_create, p, 0, 0, 0, 0);
+
+    DENIED("rings to the kernel", SYS_ioctl, 0, VHOST_SET_VRING_ADDR, p, 0, 0);
+    vhost_net = true;
+    ALLOWED("rings to the kernel, when asked for", SYS_ioctl, 0, VHOST_SET_VRING_ADDR, p, 0, 0);
+    ALLOWED("the tap with them", SYS_ioctl, 0, VHOST_NET_SET_BACKEND, p, 0, 0);
+    DENIED("other requests to it", SYS_ioctl, 0, VHOST_SET_LOG_FD, p, 0, 0);
+    DENIED("another tap, still", SYS_ioctl, 0, TUNSETIFF, 0, 0, 0);
     return tap_done();
 }

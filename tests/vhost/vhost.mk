@@ -18,6 +18,9 @@ $(BUILD)/tsan/%.o: %.c
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_CFLAGS) -U_FORTIFY_SOURCE $(VHOST_TSAN) -MMD -MP -c -o $@ $<
 
+# Those that also run in the guests bring the sanitizers' run-time along.
+$(BUILD)/tests/vhost/t_relay: VHOST_SAN += -static-libasan -static-libubsan
+
 $(VHOST_T:%=$(BUILD)/tests/vhost/%): $(BUILD)/tests/vhost/%: $(BUILD)/asan/tests/vhost/%.o \
     $(BUILD)/asan/tests/vhost/fe.o $(VHOST_OBJ:%=$(BUILD)/asan/%)
 	$(call say,LD,$@)
@@ -35,7 +38,8 @@ $(VHOST_TSAN_T:%=$(BUILD)/tests/vhost/tsan_%): $(BUILD)/tests/vhost/tsan_%: \
 TEST_BINS += $(VHOST_TSAN_T:%=$(BUILD)/tests/vhost/tsan_%)
 
 # A front-end as a program, for the shell tests: static as the other helpers.
-$(BUILD)/tests/vhost/frontend: $(BUILD)/tests/vhost/p_frontend.o $(BUILD)/tests/vhost/fe.o $(VMMNET_LIB)
+$(BUILD)/tests/vhost/frontend $(BUILD)/tests/vhost/ownvhost: $(BUILD)/tests/vhost/%: $(BUILD)/tests/vhost/p_%.o \
+    $(BUILD)/tests/vhost/fe.o $(VMMNET_LIB)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(STATIC) $(ALL_LDFLAGS) -pthread -o $@ $^
 $(BUILD)/tests/vhost/burst: $(BUILD)/tests/vhost/p_burst.o
