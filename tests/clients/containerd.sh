@@ -23,10 +23,10 @@ must ok "a second pod starts" pod_up a "port_mappings { container_port: 8080 hos
 must ok "a third pod starts" pod_up b
 like "IPv4 address in the pod's status" "$(pod_addr a 1)" "^$NET4\."
 like "IPv6 address in the pod's status" "$(pod_addr a 2)" "^$NET6:"
-ok "pod to pod, IPv4" pod_exec a ping -c1 -W3 "$(pod_addr b 1)"
-ok "pod to pod, IPv6" pod_exec a ping -c1 -W3 "$(pod_addr b 2)"
-ok "host to pod, IPv4" ping -c1 -W3 "$(pod_addr a 1)"
-ok "host to pod, IPv6" ping -c1 -W3 "$(pod_addr a 2)"
+ok "pod to pod, IPv4" pod_exec a ping -c1 -W10 "$(pod_addr b 1)"
+ok "pod to pod, IPv6" pod_exec a ping -c1 -W10 "$(pod_addr b 2)"
+ok "host to pod, IPv4" ping -c1 -W10 "$(pod_addr a 1)"
+ok "host to pod, IPv6" ping -c1 -W10 "$(pod_addr a 2)"
 # Not by busybox's wget: the static one looks a service's name up and dies of it.
 like "HTTP from pod to pod" "$(pod_exec b sh -c "(echo GET /index.html HTTP/1.0; echo) | nc -w3 $(pod_addr a 1) 8080")" "hello from a pod"
 is "HTTP to the hostPort" "$(curl -sS -m5 http://192.0.2.1:18080/)" "hello from a pod"
@@ -47,10 +47,10 @@ is "and is answered in the same" "$(call_out "$add" .cniVersion)" "$(call_in "$a
 
 # 2. containerd restarts under running pods.
 containerd_down
-ok "pods reach each other while containerd is down" ping -c1 -W3 "$(pod_addr b 1)"
+ok "pods reach each other while containerd is down" ping -c1 -W10 "$(pod_addr b 1)"
 containerd_up
 wait_for 20 network_ready || true
-ok "a pod is still reached after containerd's restart" pod_exec a ping -c1 -W3 "$(pod_addr b 1)"
+ok "a pod is still reached after containerd's restart" pod_exec a ping -c1 -W10 "$(pod_addr b 1)"
 is "all pods are still listed" "$(cri ListPodSandbox </dev/null | grep -c 'items {')" 3
 
 # 3. A pod ends: DEL comes twice.

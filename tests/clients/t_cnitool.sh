@@ -43,7 +43,7 @@ try_version() { # FOLDER SPEC-VERSION TOOL-VERSION
     sed '/^#/d' "$TMP/.out" >"$TMP/result.b"
     local a
     for a in $(jq -r '.ips[].address' "$TMP/result.b"); do
-        ok "$v: the pods reach each other, ${a%/*}" in_pod a ping -c1 -W3 "${a%/*}"
+        ok "$v: the pods reach each other, ${a%/*}" in_pod a ping -c1 -W10 "${a%/*}"
     done
     CAP_ARGS=$caps ok "$v: CHECK" tool "$t" check a
     in_pod a ip addr flush dev eth0

@@ -72,8 +72,8 @@ like "ADD: the address is in CNI_ARGS" "$(call_env "$add" ARGS)" "IP=$NET4.77"
 like "ADD: the namespace" "$(call_env "$add" NETNS)" "^/run/(user/[0-9]+/)?netns/"
 is "the container has the address" "$(podman inspect c1 | jq -r '.[0].NetworkSettings.Networks.podnet.IPAddress')" "$NET4.77"
 like "and the MAC" "$(podman exec c1 cat /sys/class/net/eth0/address)" "02:00:00:00:00:4d"
-ok "the host reaches it" ping -c1 -W3 "$NET4.77"
-ok "so does the first container" podman exec first ping -c1 -W3 "$NET4.77"
+ok "the host reaches it" ping -c1 -W10 "$NET4.77"
+ok "so does the first container" podman exec first ping -c1 -W10 "$NET4.77"
 
 must ok "a container on two networks" run c2 --network podnet --network more
 is "two interfaces" "$(podman exec c2 ip -o link | grep -c 'eth[01]')" 2
@@ -81,7 +81,7 @@ two=$(podman inspect c2 | jq -r '.[0].NetworkSettings.Networks.more.IPAddress')
 like "the second has an address of its network" "$two" "^$OTHER4\."
 # Not from the host: answers to addresses outside the second network leave by the first interface,
 # where they are not the endpoint's own, unless sbr comes after us.
-ok "the first container reaches the second interface by its own second" podman exec first ping -c1 -W3 "$two"
+ok "the first container reaches the second interface by its own second" podman exec first ping -c1 -W10 "$two"
 
 i=$(($(calls) + 1))
 ok "containers are removed" podman rm -f -t 0 c1 c2

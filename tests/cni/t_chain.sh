@@ -73,7 +73,7 @@ mac=02:00:00:00:00:44
 must ok "ADD with a MAC, tuning behind" chain ADD c1 /run/netns/p1 eth0 "$(jq -c --arg m $mac '.runtimeConfig.mac=$m' <<<"$us")" \
     "$(plugin tuning "{runtimeConfig: {mac: \"$mac\"}}")"
 is "it is the device's" "$(pod_link p1 eth0 address)" $mac
-ok "the node reaches the pod" ping -c1 -W2 "$(jq -r '.ips[0].address' "$TMP/chain-c1-eth0" | cut -d/ -f1)"
+ok "the node reaches the pod" ping -c1 -W10 "$(jq -r '.ips[0].address' "$TMP/chain-c1-eth0" | cut -d/ -f1)"
 ok "DEL" chain DEL c1 /run/netns/p1 eth0 "$us"
 # One that changes it behind our back cuts its pod off: CHECK says so.
 must ok "ADD, and tuning sets a MAC of its own" chain ADD c1 /run/netns/p1 eth0 "$(jq -c '.device="veth"' <<<"$us")" \
@@ -90,7 +90,7 @@ n4=$(jq -r '.ips[0].address' "$TMP/chain-c1-net1" | cut -d/ -f1)
 like "a rule for its source" "$(ip -n p1 rule)" "from $n4 lookup 100"
 like "its default route is in the table" "$(ip -n p1 route show table 100)" "default via 169.254.1.1 dev net1"
 must ok "another pod on that network" chain ADD c2 /run/netns/p2 eth0 "$second"
-ok "reached by it" pod p1 ping -c1 -W2 -I "$n4" "$(jq -r '.ips[0].address' "$TMP/chain-c2-eth0" | cut -d/ -f1)"
+ok "reached by it" pod p1 ping -c1 -W10 -I "$n4" "$(jq -r '.ips[0].address' "$TMP/chain-c2-eth0" | cut -d/ -f1)"
 ok "CHECK of net1" chain CHECK c1 /run/netns/p1 net1 "$second" "$sbr"
 ok "DEL of net1" chain DEL c1 /run/netns/p1 net1 "$second" "$sbr"
 ok "DEL of eth0" chain DEL c1 /run/netns/p1 eth0 "$us"

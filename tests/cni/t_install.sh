@@ -42,7 +42,7 @@ footprint >"$TMP/before"
 ok "podwirectl status in an empty root" chroot "$empty" /bin/podwirectl status
 ok "STATUS" inside STATUS
 ok "ADD" inside ADD
-ok "the pod is reached" ping -c1 -W2 "$(ip -n p1 -j -4 addr show eth0 | jq -r '.[0].addr_info[0].local')"
+ok "the pod is reached" ping -c1 -W10 "$(ip -n p1 -j -4 addr show eth0 | jq -r '.[0].addr_info[0].local')"
 is "podwirectl sees it" "$(chroot "$empty" /bin/podwirectl endpoints --json | jq -r '.[0].containerId')" c1
 nok "unload refuses while it is there" chroot "$empty" /bin/podwirectl unload
 ok "DEL" inside DEL

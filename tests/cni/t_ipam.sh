@@ -11,7 +11,7 @@ good "ADD of a first pod" "$(conf 1.1.0)" ADD c0 /run/netns/p1 eth0
 good "and its DEL" "$(conf 1.1.0)" DEL c0 /run/netns/p1 eth0
 mkdir "$TMP/bin"
 export CNI_PATH=/nowhere::$TMP/bin:/usr/lib/cni:/opt/cni/bin
-via() { conf "${2:-1.1.0}" ".ipam={type: \"$1\", odd: [null, 1.50, \"\\u00e9\"]} | .ipamTimeout=2 | ${3:-.}"; }
+via() { conf "${2:-1.1.0}" ".ipam={type: \"$1\", odd: [null, 1.50, \"\\u00e9\"]} | .ipamTimeout=${WAITS:-60} | ${3:-.}"; }
 fake() { # NAME: the script is read from stdin
     { echo '#!/bin/bash'; cat; } >"$TMP/bin/$1"
     chmod +x "$TMP/bin/$1"
@@ -36,7 +36,7 @@ is "so is the environment" "$(grep -c -xE 'CNI_CONTAINERID=c1|CNI_NETNS=/run/net
 is "and its words on stderr" "$(cat "$TMP/err")" words
 is "address" "$(answer '.ips[0].address')" 10.5.0.9/32
 is "name servers" "$(answer '.dns.nameservers[0]')" 10.5.0.2
-ok "the pod has it" ping -c1 -W2 10.5.0.9
+ok "the pod has it" ping -c1 -W10 10.5.0.9
 cp "$TMP/out" "$TMP/result"
 good "CHECK" "$(via good-ipam 1.1.0 ".prevResult=$(cat "$TMP/result")")" CHECK c1 /run/netns/p1 eth0
 good "STATUS" "$(via good-ipam)" STATUS "" "" ""
@@ -72,8 +72,8 @@ refused "answers a list" 6 "no JSON object" <<<"echo '[]'"
 refused "gives no address" 7 "no address" <<<"echo '{\"cniVersion\":\"1.1.0\"}'"
 refused "gives a wrong address" 6 "address" <<<"echo '{\"ips\":[{\"address\":\"10.5.0.9\"}]}'"
 refused "gives a wrong route" 6 "route" <<<"echo '{\"ips\":[{\"address\":\"10.5.0.9/24\"}],\"routes\":[{\"dst\":\"x\"}]}'"
-refused "hangs" 11 "2 seconds" <<<"sleep 60"
-refused "hangs with its stdout closed" 11 "2 seconds" <<<"exec >&-; sleep 60"
+WAITS=2 refused "hangs" 11 "2 seconds" <<<"sleep 60"
+WAITS=2 refused "hangs with its stdout closed" 11 "2 seconds" <<<"exec >&-; sleep 60"
 refused "floods" 6 "more than" <<<"exec yes"
 walk p1 p2 | grep -v ^nft >"$TMP/after"
 ok "nothing is left of all these" diff "$TMP/before" "$TMP/after"
@@ -101,8 +101,8 @@ if [ -x /usr/lib/cni/host-local ]; then
     local_='.ipam={type: "host-local", ranges: [[{subnet: "10.4.0.0/24"}],[{subnet: "fd00:4::/64"}]], routes: [{dst: "0.0.0.0/0"},{dst: "::/0"}]}'
     good "ADD by host-local" "$(conf 1.0.0 "$local_")" ADD c1 /run/netns/p1 eth0
     good "another" "$(conf 1.0.0 "$local_")" ADD c2 /run/netns/p2 eth0
-    ok "they reach each other, IPv4" pod p1 ping -c1 -W2 "$(answer '.ips[0].address' | cut -d/ -f1)"
-    ok "they reach each other, IPv6" pod p1 ping -c1 -W2 "$(answer '.ips[1].address' | cut -d/ -f1)"
+    ok "they reach each other, IPv4" pod p1 ping -c1 -W10 "$(answer '.ips[0].address' | cut -d/ -f1)"
+    ok "they reach each other, IPv6" pod p1 ping -c1 -W10 "$(answer '.ips[1].address' | cut -d/ -f1)"
     bad "its errors are passed on" 999 "$(conf 1.0.0 '.ipam={type: "host-local"}')" ADD c3 /run/netns/p1 net1
     like "in its words" "$(answer .msg)" "no IP ranges specified"
     good "DEL" "$(conf 1.0.0 "$local_")" DEL c1 /run/netns/p1 eth0

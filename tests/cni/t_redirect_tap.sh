@@ -53,8 +53,8 @@ chained() { # NAME PLUGIN CONF
     [ "$v" = 0.3.1 ] || good "$name: CHECK" "$(behind "$v" "$TMP/result")" CHECK vm1 /run/netns/p1 eth0
     boot "$TMP/result" vm1
     v4=$(jq -r '.ips[0].address|split("/")[0]' "$TMP/prev")
-    ok "$name: the guest reaches the node" pod guest ping -c2 -W2 192.0.2.1
-    ok "$name: the node reaches the guest" ping -c2 -W2 "$v4"
+    ok "$name: the guest reaches the node" pod guest ping -c2 -W10 192.0.2.1
+    ok "$name: the node reaches the guest" ping -c2 -W10 "$v4"
     halt
     good "$name: DEL of ours" "$(behind "$v" "$TMP/result")" DEL vm1 /run/netns/p1 eth0
     is "$name: the tap is gone" "$(ip -n p1 -o link | grep -c tap0)" 0
@@ -90,7 +90,7 @@ is "behind podwire: one address is its guest's" "$(answer '[.ips[].interface]|to
 ip -n guest link set eth0 up
 ip -n guest addr add "$v4" dev eth0
 ip -n guest route add default via 169.254.1.1 dev eth0 onlink
-ok "behind podwire: the guest reaches the node" pod guest ping -c2 -W2 192.0.2.1
+ok "behind podwire: the guest reaches the node" pod guest ping -c2 -W10 192.0.2.1
 nok "behind podwire: and is checked like any pod" eval "ip -n guest addr add 10.1.0.99/32 dev eth0; pod guest ping -c1 -W1 -I 10.1.0.99 192.0.2.1"
 like "behind podwire: which is counted" "$("$BUILD/podwirectl" endpoints "$host" --json | jq -c '[.reasons[].reason]')" SPOOF
 halt

@@ -49,7 +49,7 @@ if [ $netkit = 1 ]; then
         is "$d: kind of the device" "$(ip -j -d link show "$(answer '.interfaces[0].name')" | jq -r '.[0].linkinfo.info_kind')" netkit
         is "$d: the pod's end is shut without program" \
             "$(ip -d link show "$(answer '.interfaces[0].name')" | grep -o 'peer policy [a-z]*')" "peer policy blackhole"
-        ok "$d: node to pod" ping -c1 -W2 "$(answer '.ips[0].address' | cut -d/ -f1)"
+        ok "$d: node to pod" ping -c1 -W10 "$(answer '.ips[0].address' | cut -d/ -f1)"
         gone
     done
     bad "netkit with a MAC" 7 "$(conf 1.1.0 '.device="netkit" | .runtimeConfig.mac="02:00:00:00:00:07"')" ADD c1 /run/netns/p1 eth0
@@ -131,13 +131,13 @@ done
 ip netns del asis
 ip netns exec p1 sysctl -qw net.ipv6.conf.all.disable_ipv6=1 net.ipv6.conf.default.disable_ipv6=1
 added "IPv6 switched off by the runtime" .
-ok "works all the same" ping -c1 -W2 "$(answer '.ips[1].address' | cut -d/ -f1)"
+ok "works all the same" ping -c1 -W10 "$(answer '.ips[1].address' | cut -d/ -f1)"
 is "on that interface alone" "$(pod p1 cat /proc/sys/net/ipv6/conf/lo/disable_ipv6)" 1
 gone
 ip netns exec p1 sysctl -qw net.ipv6.conf.all.disable_ipv6=0 net.ipv6.conf.default.disable_ipv6=0
 sysctl -qw net.ipv6.conf.default.disable_ipv6=1 net.ipv4.conf.default.rp_filter=1
 added "IPv6 off by default on the node" .
-ok "works all the same" ping -c1 -W2 "$(answer '.ips[1].address' | cut -d/ -f1)"
+ok "works all the same" ping -c1 -W10 "$(answer '.ips[1].address' | cut -d/ -f1)"
 gone
 sysctl -qw net.ipv6.conf.default.disable_ipv6=0 net.ipv4.conf.default.rp_filter=0
 added "MTU of the uplink" .
@@ -167,8 +167,8 @@ is "one default route in the pod, IPv6" "$(ip -n p1 -6 route show default | awk 
 like "its own network by net1" "$(ip -n p1 route)" "10.3.0.0/24 via 169.254.1.1 dev net1"
 good "a third on the first network" "$(conf 1.1.0)" ADD c1 /run/netns/p1 net2
 good "another pod on the second" "$(conf 1.1.0 "$second")" ADD c2 /run/netns/p2 eth0
-ok "reaches net1, IPv4" pod p2 ping -c1 -W2 "$v4"
-ok "reaches net1, IPv6" pod p2 ping -c1 -W2 "$v6"
+ok "reaches net1, IPv4" pod p2 ping -c1 -W10 "$v4"
+ok "reaches net1, IPv6" pod p2 ping -c1 -W10 "$v6"
 bad "the same name again" 100 "$(conf 1.1.0 "$second")" ADD c1 /run/netns/p1 net1
 good "DEL of net1" "$(conf 1.1.0 "$second")" DEL c1 /run/netns/p1 net1
 is "takes only that" "$(ip -n p1 -j link | jq -r '[.[].ifname]|sort|join(" ")')" "eth0 lo net2"

@@ -33,15 +33,15 @@ like "the node's route, IPv4" "$(ip route)" "$v4 dev $host proto 119 scope link"
 like "the node's route, IPv6" "$(ip -6 route)" "$v6 dev $host proto 119"
 is "no reverse path filter on the host end" "$(cat "/proc/sys/net/ipv4/conf/$host/rp_filter")" 0
 like "programs are attached" "$(bpftool net show)" "$host"
-ok "the node reaches the pod, IPv4" ping -c1 -W2 "$v4"
-ok "the node reaches the pod, IPv6" ping -c1 -W2 "$v6"
+ok "the node reaches the pod, IPv4" ping -c1 -W10 "$v4"
+ok "the node reaches the pod, IPv6" ping -c1 -W10 "$v6"
 good "ADD of another pod" "$(conf 1.1.0)" ADD c2 /run/netns/p2 eth0
-ok "pod to pod, IPv4" pod p2 ping -c1 -W2 "$v4"
-ok "pod to pod, IPv6" pod p2 ping -c1 -W2 "$v6"
+ok "pod to pod, IPv4" pod p2 ping -c1 -W10 "$v4"
+ok "pod to pod, IPv6" pod p2 ping -c1 -W10 "$v6"
 bad "ADD of what is there" 100 "$(conf 1.1.0)" ADD c1 /run/netns/p1 eth0
-ok "does no harm" pod p2 ping -c1 -W2 "$v4"
+ok "does no harm" pod p2 ping -c1 -W10 "$v4"
 bad "ADD of another container with that interface" 100 "$(conf 1.1.0)" ADD c3 /run/netns/p1 eth0
-ok "does no harm either" pod p2 ping -c1 -W2 "$v4"
+ok "does no harm either" pod p2 ping -c1 -W10 "$v4"
 
 # CHECK.
 prev=$(cat "$TMP/result")

@@ -109,11 +109,11 @@ if pod p1 tc qdisc add dev eth0 ingress; then
     jq -r 'select(.gateway) | "route add \(.dst) via \(.gateway) dev eth0"' "$TMP/routes" >>"$TMP/batch"
     sed 's/^\([^ ]*\) \(.*\)/neigh add \1 lladdr \2 dev eth0 nud permanent/' "$TMP/neighbours" >>"$TMP/batch"
     ok "veth for Kata: the guest takes what was scanned" ip -n p2 -batch "$TMP/batch"
-    ok "veth for Kata: the guest reaches the node" pod p2 ping -c2 -W2 192.0.2.1
-    ok "veth for Kata: the node reaches the guest" ping -c2 -W2 "${v4%/*}"
+    ok "veth for Kata: the guest reaches the node" pod p2 ping -c2 -W10 192.0.2.1
+    ok "veth for Kata: the node reaches the guest" ping -c2 -W10 "${v4%/*}"
     netns_up p3
     good "veth for Kata: ADD of another pod" "$(conf 1.1.0 "$v4only")" ADD other1 /run/netns/p3 eth0
-    ok "veth for Kata: which reaches the guest" pod p3 ping -c2 -W2 "${v4%/*}"
+    ok "veth for Kata: which reaches the guest" pod p3 ping -c2 -W10 "${v4%/*}"
     good "veth for Kata: DEL of it" "$(conf 1.1.0)" DEL other1 "" eth0
 else
     skip "the kernel has no ingress qdisc" "veth for Kata: its ingress qdisc can be added"

@@ -68,7 +68,7 @@ is "a second time there is nothing to do" "$("$OTHER" upgrade --json | jq -c '[.
 like "this version sees the other one" "$(ctl status --json | jq -r '.problems[].text')" "loaded is build $theirs"
 pod_add pod3
 is "a pod added now gets the loaded programs" "$(stale)" 0
-ok "and reaches the others" in_ns pod3 ping -c1 -W2 "${IP4[pod2]}"
+ok "and reaches the others" in_ns pod3 ping -c1 -W10 "${IP4[pod2]}"
 ctl redirect on >/dev/null
 pod_del pod3
 ctl upgrade >/dev/null
