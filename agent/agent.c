@@ -301,13 +301,15 @@ double pw_agent_run(struct pw_agent *a, double now)
         keep_lists(a, now);
         a->next_look = now + (a->why_not[0] ? RETRY : LOOK_EVERY);
     }
-    if (a->dp && now >= a->next_sweep) {
+    if (a->dp && a->self.n_pods && now >= a->next_sweep) {
         pw_reconcile(a, now);
         a->next_sweep = now + SWEEP_EVERY;
     }
     next = sooner(next, pw_reconcile_run(a, now));
     next = sooner(next, sooner(a->known ? a->next_look : a->started + FIRST_ANSWER,
-                               a->dp ? a->next_sweep : a->next_load));
+                               !a->dp           ? a->next_load
+                               : a->self.n_pods ? a->next_sweep
+                                                : now + 3600));
     if (a->dp && a->changed && a->known && a->has_node)
         next = sooner(next, a->next_peers);
     return next;

@@ -38,6 +38,12 @@ struct pw_agent {
 
     struct pw_log_again load_trouble, node_trouble, peers_trouble, refused_trouble, list_trouble,
         not_trouble, sweep_trouble;
+    /* Endpoints whose pod seems to be gone, while the API is asked (agent/reconcile.h). */
+    struct pw_suspect *suspects; /* owned */
+    size_t n_suspects;
+    struct pw_watch pods;
+    char pods_selector[800];
+
     unsigned long syncs, sync_failures, swept, reconciled;
 };
 

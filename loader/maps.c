@@ -63,6 +63,23 @@ uint64_t pw_maps_memory(int fd)
     return line ? strtoull(line + strlen("memlock:"), NULL, 10) : 0;
 }
 
+int pw_maps_fill(int fd, uint32_t *entries, uint32_t *max, struct pw_err *err)
+{
+    struct bpf_map_info info = {0};
+    uint32_t len = sizeof(info), n = 0;
+    uint8_t key[64];
+
+    if (bpf_map_get_info_by_fd(fd, &info, &len) || info.key_size > sizeof(key))
+        return pw_err_errno(err, -errno, "look at a map");
+    *max = info.max_entries;
+    /* An entry that goes meanwhile may make the walk begin again: no more than there can be. */
+    for (const void *at = NULL; n < info.max_entries && !bpf_map_get_next_key(fd, at, key);
+         at = key)
+        n++;
+    *entries = n;
+    return 0;
+}
+
 int pw_conf_read(int fd, struct pw_conf *out, struct pw_err *err)
 {
     uint32_t zero = 0;

@@ -42,6 +42,9 @@ int pw_maps_open(enum pw_map map, struct pw_err *err);
 /* Kernel memory of an open map in bytes, as the kernel counts it (0 when it does not say). */
 uint64_t pw_maps_memory(int fd);
 
+/* Entries of an open hash map, and how many it can have. Walks it. */
+int pw_maps_fill(int fd, uint32_t *entries, uint32_t *max, struct pw_err *err);
+
 int pw_conf_read(int fd, struct pw_conf *out, struct pw_err *err);
 /* Written in place, so that programs never see half of it; `generation` is counted up. The caller
  * holds the lock exclusively. */

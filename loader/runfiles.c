@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "loader/base/cleanup.h"
+#include "loader/latency.h"
 #include "loader/pin.h"
 
 #define IPAM_DIR PW_RUN_DIR "/ipam"
@@ -86,6 +87,7 @@ void pw_run_clean(void)
     rmdir(IPAM_DIR);
     rmdir(PW_RUN_DIR "/endpoints");
     each(AT_FDCWD, PW_RUN_DIR, remove_unfinished);
+    pw_latency_remove();
     for (size_t i = 0; i < PW_ARRAY_SIZE(files); i++)
         unlink(files[i]);
     rmdir(PW_RUN_DIR);

@@ -10,8 +10,8 @@ footprint() {
         ip -6 route show table all | sed -n '/table local/d; s/ *$//; s/^/route /p'
         ip rule show | sed 's/^/rule /'
         ip neigh show nud permanent | sed 's/^/neigh /'
-        # Address stores remember the last address given out, and keep bit maps made from the owners.
-        find /sys/fs/bpf /run/podwire /var/lib/cni -type f ! -name lock ! -name 'last_reserved_ip.*' \
+        # The requests' times are of all pods. Address stores remember the last address given out, and keep bit maps made from the owners.
+        find /sys/fs/bpf /run/podwire /var/lib/cni -type f ! -name lock ! -name latency-1 ! -name 'last_reserved_ip.*' \
             ! -path '*/ipam/*/last-*' ! -path '*/ipam/*/used-*' -printf 'file %p\n' 2>/dev/null || true
         # Counters of rules move by themselves.
         nft list ruleset 2>/dev/null | sed 's/counter packets.*//; s/^/nft /'
