@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
+# Case 36 of docs/vmm-net.md (a guest) and the same of containers.
 # What a pod must not send is dropped, reaches nobody, and is counted under its own reason; what kernels
 # send by themselves is dropped by name and is no spoofing; the node answers ARP and ND itself. Then a
 # privileged pod that tries to get round it all.

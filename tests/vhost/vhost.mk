@@ -22,14 +22,14 @@ $(BUILD)/tsan/%.o: %.c
 $(BUILD)/tests/vhost/t_relay: VHOST_SAN += -static-libasan -static-libubsan
 
 $(VHOST_T:%=$(BUILD)/tests/vhost/%): $(BUILD)/tests/vhost/%: $(BUILD)/asan/tests/vhost/%.o \
-    $(BUILD)/asan/tests/vhost/fe.o $(VHOST_OBJ:%=$(BUILD)/asan/%)
+    $(BUILD)/asan/tests/vhost/fe.o $(BUILD)/asan/tests/vhost/wild.o $(VHOST_OBJ:%=$(BUILD)/asan/%)
 	$(call say,LD,$@)
 	@mkdir -p $(@D)
 	$(Q)$(CC) -pie $(ALL_LDFLAGS) $(VHOST_SAN) -pthread -o $@ $^
 
 # The same tests under ThreadSanitizer (t_threads.sh runs them): rings and descriptors swapped,
 # memory tables replaced and devices reset under load.
-VHOST_TSAN_T := t_normal t_hostile_msg
+VHOST_TSAN_T := t_normal t_hostile_fd t_hostile_conn
 $(VHOST_TSAN_T:%=$(BUILD)/tests/vhost/tsan_%): $(BUILD)/tests/vhost/tsan_%: \
     $(BUILD)/tsan/tests/vhost/%.o $(BUILD)/tsan/tests/vhost/fe.o $(VHOST_OBJ:%=$(BUILD)/tsan/%)
 	$(call say,LD,$@)
@@ -38,8 +38,8 @@ $(VHOST_TSAN_T:%=$(BUILD)/tests/vhost/tsan_%): $(BUILD)/tests/vhost/tsan_%: \
 TEST_BINS += $(VHOST_TSAN_T:%=$(BUILD)/tests/vhost/tsan_%)
 
 # A front-end as a program, for the shell tests: static as the other helpers.
-$(BUILD)/tests/vhost/frontend $(BUILD)/tests/vhost/ownvhost: $(BUILD)/tests/vhost/%: $(BUILD)/tests/vhost/p_%.o \
-    $(BUILD)/tests/vhost/fe.o $(VMMNET_LIB)
+$(BUILD)/tests/vhost/frontend $(BUILD)/tests/vhost/ownvhost $(BUILD)/tests/vhost/wild: $(BUILD)/tests/vhost/%: $(BUILD)/tests/vhost/p_%.o \
+    $(BUILD)/tests/vhost/fe.o $(BUILD)/tests/vhost/wild.o $(VMMNET_LIB)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(STATIC) $(ALL_LDFLAGS) -pthread -o $@ $^
 $(BUILD)/tests/vhost/burst: $(BUILD)/tests/vhost/p_burst.o
