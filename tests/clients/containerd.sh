@@ -70,7 +70,7 @@ touch "$STATE/fail"
 first=$(($(calls) + 1))
 nok "a pod whose ADD fails does not start" pod_up c
 like "its error tells the plugin's own message" "$(cat "$TMP/.out")" "not today"
-sleep 0.2
+wait_for 20 eval '[[ $(verbs "$first") == *ADD*DEL* ]]' || true
 like "DEL follows the failed ADD" "$(verbs "$first")" "ADD.*DEL"
 rm "$STATE/fail"
 is "no such pod is listed" "$(cri ListPodSandbox </dev/null | grep -c 'items {')" 1

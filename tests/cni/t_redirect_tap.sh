@@ -31,7 +31,7 @@ boot() { # RESULT ID TAP-NS
     ip -n guest addr add "$address" dev eth0
     ip -n guest route add default via "$gateway"
 }
-halt() { kill "$(cat "$TMP/guest")" && wait_for 5 eval '! ip -n guest link show eth0 >/dev/null 2>&1'; }
+halt() { kill "$(cat "$TMP/guest")" && wait_for 30 eval '! ip -n guest link show eth0 >/dev/null 2>&1'; }
 
 # FIRST "$CONF": ADD of that plugin, ours behind it, a guest, and all away again.
 chained() { # NAME PLUGIN CONF
@@ -105,7 +105,7 @@ bad "without its interface" 7 "$(behind 1.0.0 "$TMP/prev" | jq -c .redirectTap=t
 good "a pod" "$(conf 1.0.0 "$v4net")" ADD vm4 /run/netns/p1 eth0
 good "with a tap" "$(behind 1.0.0 "$TMP/prev" | jq -c .redirectTap=true)" ADD vm4 /run/netns/p1 eth0
 ip netns del p1
-wait_for 5 eval '! ls /sys/class/net | grep -q ^pw-'
+wait_for 30 eval '! ls /sys/class/net | grep -q ^pw-'
 good "GC finds what a namespace left that went without DEL" "$(behind 1.1.0 "$TMP/prev" | jq -c '.redirectTap=true | del(.prevResult)')" GC "" "" ""
 is "nothing is pinned" "$(find /sys/fs/bpf/podwire/links -name 'tc-*')" ""
 good "STATUS" "$(behind 1.1.0 "$TMP/prev" | jq -c '.redirectTap=true | del(.prevResult)')" STATUS "" "" ""

@@ -134,7 +134,7 @@ real_kernel() {
         ip link set eth0 up
         ip addr add fd00:1::dad/64 dev eth0'
     named() { local r n=0; for r in DAD MLD ROUTER_SOLICIT LINK_LOCAL; do n=$((n + $(reason_count pod3 $r))); done; [ $n -gt 2 ]; }
-    ok "$DEVICE: what a real kernel sends by itself is known by name" wait_for 6 named
+    ok "$DEVICE: what a real kernel sends by itself is known by name" wait_for 30 named
     for r in SPOOF_MAC SPOOF_IP6 SPOOF_ND SPOOF_ARP SPOOF_IP4 MALFORMED; do
         is "$DEVICE: and none of it is $r" "$(reason_count pod3 $r)" 0
     done

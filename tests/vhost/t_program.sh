@@ -33,7 +33,7 @@ nok "a descriptor that is no tap" "$VHOST" --socket-path="$TMP/x" --tap-fd=0
 ip tuntap add t0 mode tap vnet_hdr
 ip link set t0 up
 backend_start conf --socket-path="$TMP/conf.sock" --tap=t0
-wait_for 5 grep -q '^Seccomp:[[:space:]]*2' "/proc/$backend/status"
+wait_for 30 grep -q '^Seccomp:[[:space:]]*2' "/proc/$backend/status"
 field() { awk -v f="$1:" '$1 == f { $1 = ""; print substr($0, 2) }' "/proc/$backend/status"; }
 is "runs as nobody" "$(field Uid)" "65534 65534 65534 65534"
 is "in no group" "$(field Groups)" ""
@@ -76,8 +76,8 @@ chmod 755 "$TMP"
 setpriv --reuid=4242 --regid=4242 --clear-groups "$VHOST" --socket-path="$TMP/user/s" --null \
     --stats="$TMP/user/st" >"$TMP/user.log" 2>&1 &
 pid=$!
-wait_for 5 test -S "$TMP/user/s"
-ok "without root: still filtered" sh -c "sleep 0.2; grep -q '^Seccomp:[[:space:]]*2' /proc/$pid/status"
+wait_for 30 test -S "$TMP/user/s"
+ok "without root: still filtered" wait_for 30 grep -q '^Seccomp:[[:space:]]*2' "/proc/$pid/status"
 cp "$fe" "$TMP/user/fe"
 ok "without root: works" setpriv --reuid=4242 --regid=4242 --clear-groups "$TMP/user/fe" "$TMP/user/s" 10
 kill $pid
