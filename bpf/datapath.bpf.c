@@ -11,6 +11,7 @@
 #include "bpf/lib/decide.h"
 #include "bpf/lib/deliver.h"
 #include "bpf/lib/fast.h"
+#include "bpf/lib/limit.h"
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
@@ -75,6 +76,26 @@ SEC("tcx/ingress")
 int pw_guest_in(struct __sk_buff *skb)
 {
     return bpf_redirect(skb->ifindex + PW_TAP_IFINDEX, 0);
+}
+
+/* Of endpoints with a bandwidth limit, before the other programs of the same hook ... */
+SEC("netkit/peer")
+int pw_netkit_limit_from(struct __sk_buff *skb)
+{
+    return pw_limit_pass(skb, PW_FROM_POD);
+}
+
+SEC("tcx/ingress")
+int pw_limit_from(struct __sk_buff *skb)
+{
+    return pw_limit_pass(skb, PW_FROM_POD);
+}
+
+/* ... and on the way to the pod, whoever sends there: redirection or the stack. */
+SEC("tcx/egress")
+int pw_limit_to(struct __sk_buff *skb)
+{
+    return pw_limit_pass(skb, PW_TO_POD);
 }
 
 SEC("tcx/ingress")

@@ -130,6 +130,8 @@ static void fill_state(struct add *a)
     memcpy(st->mac, p->mac, 6);
     memcpy(st->host_mac, pw_host_mac, 6);
     memcpy(st->ips, p->ips, sizeof(st->ips));
+    st->from_pod = req->conf.from_pod;
+    st->to_pod = req->conf.to_pod;
     if (p->kind->guest && req->conf.kata_dan)
         snprintf(st->dan, sizeof(st->dan), "%s", req->conf.kata_dan);
     if (p->kind->pod_tap) {
@@ -162,7 +164,9 @@ static int attach(struct add *a, struct pw_err *err)
                              .device = a->plan.choice.device,
                              .mtu = a->plan.mtu,
                              .addrs = a->plan.ips,
-                             .n_addrs = a->plan.n_ips};
+                             .n_addrs = a->plan.n_ips,
+                             .from_pod = a->req->conf.from_pod,
+                             .to_pod = a->req->conf.to_pod};
 
     snprintf(ep.ifname, sizeof(ep.ifname), "%s", a->plan.host_if);
     if (a->plan.l2) {

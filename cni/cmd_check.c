@@ -141,7 +141,9 @@ static int check_host(const struct pw_state *st, const struct pw_ip_result *want
                              .device = st->device,
                              .mtu = st->mtu,
                              .addrs = st->ips,
-                             .n_addrs = st->n_ips};
+                             .n_addrs = st->n_ips,
+                             .from_pod = st->from_pod,
+                             .to_pod = st->to_pod};
     snprintf(ep.ifname, sizeof(ep.ifname), "%s", st->host_if);
     if (st->has_mac) {
         memcpy(ep.mac, st->mac, 6);

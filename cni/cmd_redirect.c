@@ -122,6 +122,10 @@ int pw_redirect_add(const struct pw_req *req, json_t **answer, struct pw_err *er
     if (!req->conf.prev_result)
         return pw_err_set(err, PW_CNI_CONF,
                           "no previous result was found: this plugin stands behind another");
+    if (req->conf.from_pod.rate || req->conf.to_pod.rate)
+        return pw_err_set(err, PW_CNI_CONF,
+                          "runtimeConfig.bandwidth: behind another plugin podwire has no device to "
+                          "limit; take the capability bandwidth out, or use podwire's own taps");
     int rc = pw_netns_open(&ns, req->env.netns, err);
     if (!rc)
         rc = pw_dp_load(&dp, &loaded, err);

@@ -410,6 +410,24 @@ static int read_pod_device(struct pw_netconf *c, const json_t *runtime, const js
     return rc;
 }
 
+/* CONVENTIONS.md: bits per second, and bits; a runtime hands over the annotations
+ * kubernetes.io/ingress-bandwidth and egress-bandwidth so. */
+static int read_bandwidth(struct pw_netconf *c, const json_t *runtime, struct pw_err *err)
+{
+    json_t *o;
+    int rc = pw_json_map(runtime, "bandwidth", &o, err);
+
+    if (!rc)
+        rc = pw_json_u64(o, "ingressRate", &c->to_pod.rate, err);
+    if (!rc)
+        rc = pw_json_u64(o, "ingressBurst", &c->to_pod.burst, err);
+    if (!rc)
+        rc = pw_json_u64(o, "egressRate", &c->from_pod.rate, err);
+    if (!rc)
+        rc = pw_json_u64(o, "egressBurst", &c->from_pod.burst, err);
+    return rc ? pw_err_wrap(err, "runtimeConfig.bandwidth") : 0;
+}
+
 static int read_requests(struct pw_netconf *c, const struct pw_env *env, struct pw_err *err)
 {
     json_t *runtime, *args, *args_cni = NULL;
@@ -430,6 +448,8 @@ static int read_requests(struct pw_netconf *c, const struct pw_env *env, struct 
     rc = read_requested(c, runtime, args_cni, env, add ? err : NULL);
     if (!rc || !add)
         rc = read_mac(c, runtime, args_cni, env, add ? err : NULL);
+    if (!rc || !add)
+        rc = read_bandwidth(c, runtime, add ? err : NULL);
     if (!rc || !add)
         rc = read_pod_device(c, runtime, args_cni, add ? err : NULL);
     if (!rc || !add)

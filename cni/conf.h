@@ -62,6 +62,7 @@ struct pw_netconf {
     const char *pod_device;      /* NULL: nothing */
     const char *pod_device_from; /* "annotation podwire.io/device" ... */
     bool has_mac;
+    struct pw_bandwidth from_pod, to_pod; /* capability bandwidth: egress, ingress */
     uint8_t mac[6];
     struct pw_addr requested[PW_MAX_REQUESTED];
     size_t n_requested;

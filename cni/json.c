@@ -63,6 +63,18 @@ int pw_json_u32(const json_t *object, const char *key, uint32_t max, uint32_t *o
     return 0;
 }
 
+int pw_json_u64(const json_t *object, const char *key, uint64_t *out, struct pw_err *err)
+{
+    const json_t *v = pw_json_get(object, key);
+
+    if (!v)
+        return 0;
+    if (!json_is_integer(v) || json_integer_value(v) < 0)
+        return wrong(key, "a whole number that is not negative", err);
+    *out = (uint64_t)json_integer_value(v);
+    return 0;
+}
+
 int pw_json_list(const json_t *object, const char *key, json_t **out, struct pw_err *err)
 {
     json_t *v = pw_json_get(object, key);

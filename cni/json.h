@@ -22,6 +22,8 @@ int pw_json_str(const json_t *object, const char *key, const char **out, struct 
 int pw_json_bool(const json_t *object, const char *key, bool *out, struct pw_err *err);
 int pw_json_u32(const json_t *object, const char *key, uint32_t max, uint32_t *out,
                 struct pw_err *err);
+/* Not negative. */
+int pw_json_u64(const json_t *object, const char *key, uint64_t *out, struct pw_err *err);
 /* An array or object; *out NULL where absent or wrong. */
 int pw_json_list(const json_t *object, const char *key, json_t **out, struct pw_err *err);
 int pw_json_map(const json_t *object, const char *key, json_t **out, struct pw_err *err);

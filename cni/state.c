@@ -66,6 +66,12 @@ static json_t *record(const struct pw_state *st, const struct pw_req *req, json_
     for (size_t i = 0; i < st->n_ips; i++)
         json_array_append_new(ips, json_string(pw_addr_text(&st->ips[i], false, text)));
     put(o, "addresses", ips);
+    if (st->from_pod.rate || st->to_pod.rate)
+        put(o, "bandwidth",
+            json_pack("{s:I, s:I, s:I, s:I}", "ingressRate", (json_int_t)st->to_pod.rate,
+                      "ingressBurst", (json_int_t)st->to_pod.burst, "egressRate",
+                      (json_int_t)st->from_pod.rate, "egressBurst",
+                      (json_int_t)st->from_pod.burst));
     if (st->tap[0]) {
         put(o, "tap", json_string(st->tap));
         put(o, "netnsId", json_integer((json_int_t)st->netns_id));
@@ -123,6 +129,12 @@ static uint32_t get_u32(const json_t *o, const char *key)
     return v < 0 || v > UINT32_MAX ? 0 : (uint32_t)v;
 }
 
+static uint64_t get_u64(const json_t *o, const char *key)
+{
+    json_int_t v = json_integer_value(json_object_get(o, key));
+    return v < 0 ? 0 : (uint64_t)v;
+}
+
 static int damaged(struct pw_err *err, const char *what)
 {
     return pw_err_set(err, -EBADMSG, "state record: %s", what);
@@ -164,6 +176,9 @@ int pw_state_parse(const char *text, size_t len, struct pw_state *out, struct pw
     st.has_mac = pw_mac_parse(buf, st.mac, NULL) == 0;
     copy_str(o, "hostMac", buf, sizeof(buf));
     pw_mac_parse(buf, st.host_mac, NULL);
+    item = json_object_get(o, "bandwidth");
+    st.to_pod = (struct pw_bandwidth){get_u64(item, "ingressRate"), get_u64(item, "ingressBurst")};
+    st.from_pod = (struct pw_bandwidth){get_u64(item, "egressRate"), get_u64(item, "egressBurst")};
     json_array_foreach (json_object_get(o, "addresses"), i, item) {
         const char *s = json_string_value(item);
         if (st.n_ips < PW_MAX_IPS && s && pw_addr_parse(s, &st.ips[st.n_ips], NULL) == 0)

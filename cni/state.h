@@ -33,6 +33,7 @@ struct pw_state {
     uint8_t mac[6], host_mac[6];
     struct pw_addr ips[PW_MAX_IPS]; /* with full prefix */
     size_t n_ips;
+    struct pw_bandwidth from_pod, to_pod;
 };
 
 /* Write or replace, atomically. `netns` and CNI_ARGS' pod names are taken from `req`; `guest` (may

@@ -21,6 +21,9 @@ static const struct {
     [PW_HOOK_GUEST_OUT] = {"guest_out", "pw_guest_out", BPF_TCX_INGRESS},
     [PW_HOOK_GUEST_SEND] = {"guest_send", "pw_guest_send", BPF_TCX_INGRESS},
     [PW_HOOK_GUEST_IN] = {"guest_in", "pw_guest_in", BPF_TCX_INGRESS},
+    [PW_HOOK_LIMIT_NETKIT] = {"limit_netkit", "pw_netkit_limit_from", BPF_NETKIT_PEER},
+    [PW_HOOK_LIMIT_FROM] = {"limit_from", "pw_limit_from", BPF_TCX_INGRESS},
+    [PW_HOOK_LIMIT_TO] = {"limit_to", "pw_limit_to", BPF_TCX_EGRESS},
 };
 
 const char *pw_hook_name(enum pw_hook hook)
@@ -70,7 +73,7 @@ static int link_info(int fd, const char *path, enum pw_hook hook, struct pw_atta
     /* Also fails where the descriptor is a program's or a map's. */
     if (rc)
         return pw_err_set(err, -EPROTO, "%s is not a link that podwire made", path);
-    uint32_t want = hooks[hook].type == BPF_TCX_INGRESS ? BPF_LINK_TYPE_TCX : BPF_LINK_TYPE_NETKIT;
+    uint32_t want = hooks[hook].type == BPF_NETKIT_PEER ? BPF_LINK_TYPE_NETKIT : BPF_LINK_TYPE_TCX;
     uint32_t type = want == BPF_LINK_TYPE_TCX ? info.tcx.attach_type : info.netkit.attach_type;
     if (info.type != want || type != hooks[hook].type)
         return pw_err_set(err, -EPROTO, "%s is not a link that podwire made", path);
@@ -84,7 +87,7 @@ bool pw_attached_to(const struct pw_attached *at, enum pw_hook hook, uint32_t if
     pw_nlsock nl = PW_NL_INIT;
     struct pw_link link;
 
-    if (hook != PW_HOOK_NETKIT_FROM_POD || at->ifindex == 0)
+    if (hooks[hook].type != BPF_NETKIT_PEER || at->ifindex == 0)
         return at->ifindex == ifindex;
     return pw_nl_open(&nl, NETLINK_ROUTE, NULL) == 0 &&
            pw_link_get(&nl, ifindex, NULL, &link, NULL) == 0 && link.peer == at->ifindex;

@@ -22,6 +22,9 @@ enum pw_hook {
     PW_HOOK_GUEST_OUT,       /* tcx ingress of a tap in a pod's namespace */
     PW_HOOK_GUEST_SEND,      /* the same, beside an interface that is no pair's end */
     PW_HOOK_GUEST_IN,        /* tcx ingress of the pod's interface beside it */
+    PW_HOOK_LIMIT_NETKIT,    /* as NETKIT_FROM_POD, of endpoints with a bandwidth limit */
+    PW_HOOK_LIMIT_FROM,      /* as FROM_POD, the same */
+    PW_HOOK_LIMIT_TO,        /* tcx egress of their host end */
     PW_HOOK_COUNT
 };
 

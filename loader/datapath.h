@@ -48,6 +48,12 @@ struct pw_node_conf {
 #define PW_MARK_KUBE_PROXY 0xc000U /* bits that are taken */
 void pw_node_conf_default(struct pw_node_conf *conf);
 
+/* A bandwidth limit. */
+struct pw_bandwidth {
+    uint64_t rate;  /* bits per second; 0: none */
+    uint64_t burst; /* bits; 0, or INT32_MAX and more (what runtimes write for "any"): ours */
+};
+
 /* An endpoint: one interface of one pod. The caller owns the arrays. */
 struct pw_endpoint {
     uint32_t ifindex; /* host end */
@@ -58,6 +64,7 @@ struct pw_endpoint {
     uint8_t host_mac[6];
     const struct pw_addr *addrs;
     size_t n_addrs;
+    struct pw_bandwidth from_pod, to_pod;
 };
 
 /*

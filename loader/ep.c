@@ -9,6 +9,7 @@
 #include "loader/base/cleanup.h"
 #include "loader/dp.h"
 #include "loader/expedite.h"
+#include "loader/limit.h"
 
 /* Hooks of a kind of device, in the order in which they are attached. */
 static size_t hooks_of(enum pw_device device, enum pw_hook out[2])
@@ -29,9 +30,10 @@ static size_t hooks_of(enum pw_device device, enum pw_hook out[2])
     return 0;
 }
 
-static const enum pw_hook pod_hooks[] = {PW_HOOK_NETKIT_GUARD, PW_HOOK_NETKIT_FROM_POD,
-                                         PW_HOOK_FROM_POD,     PW_HOOK_GUEST_IN,
-                                         PW_HOOK_GUEST_OUT,    PW_HOOK_GUEST_SEND};
+static const enum pw_hook pod_hooks[] = {
+    PW_HOOK_NETKIT_GUARD, PW_HOOK_NETKIT_FROM_POD, PW_HOOK_FROM_POD,
+    PW_HOOK_GUEST_IN,     PW_HOOK_GUEST_OUT,       PW_HOOK_GUEST_SEND,
+    PW_HOOK_LIMIT_NETKIT, PW_HOOK_LIMIT_FROM,      PW_HOOK_LIMIT_TO};
 
 static enum pw_map ip_map(const struct pw_addr *a)
 {
@@ -50,7 +52,8 @@ static struct pw_ep value_of(const struct pw_endpoint *ep, uint32_t slot)
                       .slot = slot,
                       .mtu = ep->mtu,
                       .device = (uint16_t)ep->device,
-                      .flags = ep->device == PW_DEV_NETKIT ? 0 : PW_EP_L2};
+                      .flags = (ep->device == PW_DEV_NETKIT ? 0 : PW_EP_L2) |
+                               (ep->to_pod.rate ? PW_EP_LIMITED : 0)};
 
     memcpy(v.mac, ep->mac, sizeof(v.mac));
     memcpy(v.host_mac, ep->host_mac, sizeof(v.host_mac));
@@ -208,6 +211,9 @@ static int remove_all(struct pw_dp *dp, const char *ifname, uint32_t ifindex, st
         if (rc)
             return rc;
     }
+    rc = pw_limit_forget(dp, ifindex, err);
+    if (rc)
+        return rc;
     rc = pw_endpoint_del(fd, ifindex);
     if (rc && rc != -ENOENT)
         return pw_err_errno(err, rc, "remove endpoint %u", ifindex);
@@ -269,7 +275,12 @@ static int ep_add(struct pw_dp *dp, const struct pw_endpoint *ep, bool *fresh, s
         rc = set_addrs(dp, ep, &v, err);
     if (!rc)
         rc = forget_flows(dp, err);
-    return rc ? rc : attach_all(dp, ep, err);
+    if (!rc)
+        rc = attach_all(dp, ep, err);
+    /* Only who has limits, or may have had, has anything to do with them. */
+    if (!rc && (ep->from_pod.rate || ep->to_pod.rate || !*fresh))
+        rc = pw_limit_apply(dp, ep, slot, err);
+    return rc;
 }
 
 int pw_dp_ep_add(struct pw_dp *dp, const struct pw_endpoint *ep, struct pw_err *err)
@@ -374,7 +385,7 @@ int pw_dp_ep_check(struct pw_dp *dp, const struct pw_endpoint *ep, struct pw_err
             return pw_err_set(err, -ESTALE, "program %s is not attached to %s",
                               pw_hook_program(hooks[i]), ep->ifname);
     }
-    return 0;
+    return pw_limit_check(dp, ep, err);
 }
 
 /* A hook of a tap in a pod's namespace and its device, counted from the pod's interface. */
@@ -508,6 +519,8 @@ int pw_dp_sweep(struct pw_dp *dp, size_t *removed, struct pw_err *err)
         rc = prune_ips(dp, 4, orphan, dp, &s.removed, err);
     if (!rc)
         rc = prune_ips(dp, 6, orphan, dp, &s.removed, err);
+    if (!rc)
+        rc = pw_limit_sweep(dp, &s.removed, err);
     if (!rc && s.removed)
         rc = forget_flows(dp, err);
     if (!rc)

@@ -28,6 +28,7 @@ static const struct {
     [PW_MAP_TUNNEL] = {"pw_tunnel", 4, sizeof(struct pw_tunnel)},
     [PW_MAP_PEERS4] = {"pw_peers4", sizeof(struct pw_peer_key4), sizeof(struct pw_peer_node)},
     [PW_MAP_PEERS6] = {"pw_peers6", sizeof(struct pw_peer_key6), sizeof(struct pw_peer_node)},
+    [PW_MAP_LIMITS] = {"pw_limits", sizeof(struct pw_limit_key), sizeof(struct pw_limit)},
 };
 
 const char *pw_map_name(enum pw_map map)
@@ -186,6 +187,32 @@ int pw_tunnel_write(int fd, const struct pw_tunnel *tunnel, struct pw_err *err)
     memcpy(live->local, tunnel->local, sizeof(live->local));
     __atomic_store_n(&live->ifindex, tunnel->ifindex, __ATOMIC_SEQ_CST);
     return 0;
+}
+
+int pw_limit_get(int fd, uint32_t ifindex, enum pw_direction dir, struct pw_limit *out)
+{
+    struct pw_limit_key key = {ifindex, dir};
+    return bpf_map_lookup_elem(fd, &key, out);
+}
+
+int pw_limit_set(int fd, uint32_t ifindex, enum pw_direction dir, const struct pw_limit *limit,
+                 struct pw_err *err)
+{
+    struct pw_limit_key key = {ifindex, dir};
+    int rc = bpf_map_update_elem(fd, &key, limit, BPF_ANY);
+
+    return rc ? pw_err_errno(err, rc, "bandwidth limit of device %u", ifindex) : 0;
+}
+
+int pw_limit_del(int fd, uint32_t ifindex, enum pw_direction dir)
+{
+    struct pw_limit_key key = {ifindex, dir};
+    return bpf_map_delete_elem(fd, &key);
+}
+
+int pw_limit_next(int fd, struct pw_limit_key *key, bool first)
+{
+    return bpf_map_get_next_key(fd, first ? NULL : key, key);
 }
 
 /* Both kinds of keys begin with the number of bits, and the address follows. */

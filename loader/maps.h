@@ -29,6 +29,7 @@ enum pw_map {
     PW_MAP_TUNNEL,
     PW_MAP_PEERS4,
     PW_MAP_PEERS6,
+    PW_MAP_LIMITS,
     PW_MAP_COUNT
 };
 
@@ -57,6 +58,13 @@ int pw_conf_trace(int fd, uint64_t until, struct pw_err *err);
 int pw_tunnel_read(int fd, struct pw_tunnel *out, struct pw_err *err);
 /* In place; while a tunnel becomes another, programs see none. */
 int pw_tunnel_write(int fd, const struct pw_tunnel *tunnel, struct pw_err *err);
+
+int pw_limit_get(int fd, uint32_t ifindex, enum pw_direction dir, struct pw_limit *out);
+int pw_limit_set(int fd, uint32_t ifindex, enum pw_direction dir, const struct pw_limit *limit,
+                 struct pw_err *err);
+int pw_limit_del(int fd, uint32_t ifindex, enum pw_direction dir);
+/* The first key, or the one after *key, into *key; -ENOENT at the end. */
+int pw_limit_next(int fd, struct pw_limit_key *key, bool first);
 
 /* pw_peers4 or pw_peers6: `fd` is the map of the range's family. */
 int pw_peer_get(int fd, const struct pw_addr *range, struct pw_peer_node *out);

@@ -183,6 +183,8 @@ static int by_tunnel(struct pw_dp *dp, struct pw_nl *rtnl, struct pw_uplink_limi
     int fd = pw_dp_map(dp, PW_MAP_TUNNEL, err);
     int rc = fd < 0 ? fd : pw_tunnel_read(fd, &tunnel, err);
 
+    if (fd == -ENOENT)
+        return 0; /* loaded by a version that knew none */
     if (!rc && tunnel.ifindex && pw_link_get(rtnl, tunnel.ifindex, NULL, &link, NULL) == 0)
         take_smaller(limits, &link);
     return rc;

@@ -40,6 +40,9 @@ enum pw_device {
 
 enum pw_ep_flags {
     PW_EP_L2 = 1 << 0, /* frames carry real MACs; ARP and ND are answered */
+    /* What goes to it is limited on its host end's way out, so packets are redirected to that and
+     * not past it. */
+    PW_EP_LIMITED = 1 << 1,
 };
 
 /* Value of pw_ip4, pw_ip6 (by address) and pw_endpoints (by ifindex of the host end). */
@@ -159,6 +162,26 @@ struct pw_reason_key {
     __u16 reason; /* enum pw_reason */
     __u16 dir;    /* enum pw_direction */
 };
+
+/* Key of pw_limits. */
+struct pw_limit_key {
+    __u32 ifindex; /* host end */
+    __u32 dir;     /* enum pw_direction */
+};
+
+/*
+ * A bandwidth limit, as a clock: each packet moves `next` on by the time that it takes at `rate`. A
+ * packet passes while `next` is no further ahead than `depth`.
+ */
+struct pw_limit {
+    __u64 rate;    /* bytes per second, not 0 */
+    __u64 depth;   /* ns */
+    __u64 next;    /* CLOCK_MONOTONIC ns: departure of the next packet */
+    __u64 delayed; /* packets that were given a departure time later than now */
+    __u32 slot;    /* of the endpoint */
+    __u32 pad;
+};
+PW_ABI_ASSERT(sizeof(struct pw_limit) == 40);
 
 #define PW_EVENT_BYTES 96
 

@@ -31,6 +31,7 @@
     X(36, LINK_LOCAL, DROP, "IPv6 link-local source") \
     X(37, DHCP_CLIENT, DROP, "DHCP client message") \
     X(38, MULTICAST, DROP, "multicast or broadcast") \
+    X(39, BANDWIDTH, DROP, "over the endpoint's bandwidth limit") \
     /* handed to the stack */ \
     X(64, REDIRECT_OFF, STACK, "redirection is switched off") \
     X(65, TO_HOST, STACK, "for the node itself") \

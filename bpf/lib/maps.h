@@ -77,6 +77,14 @@ struct {
 } pw_reasons SEC(".maps");
 
 struct {
+    __uint(type, BPF_MAP_TYPE_HASH);
+    __uint(max_entries, 2 * PW_MAX_ENDPOINTS);
+    __uint(map_flags, BPF_F_NO_PREALLOC);
+    __type(key, struct pw_limit_key);
+    __type(value, struct pw_limit);
+} pw_limits SEC(".maps");
+
+struct {
     __uint(type, BPF_MAP_TYPE_RINGBUF);
     __uint(max_entries, 1 << 18);
 } pw_events SEC(".maps");

@@ -19,7 +19,7 @@
 enum pw_path_kind {
     PW_PATH_STACK = 0,  /* for `reason` */
     PW_PATH_LOCAL = 1,  /* to the endpoint whose host end is `ifindex` */
-    PW_PATH_TAP = 2,    /* the same, and it is a tap */
+    PW_PATH_TAP = 2,    /* the same, and not past its way out: it is a tap, or limited */
     PW_PATH_WIRE = 3,   /* out of `ifindex` with `macs` */
     PW_PATH_FRESH = 4,  /* the same, and the next packet goes through the neighbour subsystem, so
                            that it sees the entry being used and goes on verifying it */

@@ -26,7 +26,7 @@ static __always_inline void pw_path_local(struct pw_path *p, __u32 from, const s
     p->slot_from = from;
     p->slot_to = to->slot;
     p->reason = 0;
-    p->kind = to->device == PW_DEV_TAP ? PW_PATH_TAP : PW_PATH_LOCAL;
+    p->kind = to->device == PW_DEV_TAP || (to->flags & PW_EP_LIMITED) ? PW_PATH_TAP : PW_PATH_LOCAL;
 }
 
 /*

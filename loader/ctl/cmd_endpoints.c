@@ -69,6 +69,14 @@ static void line(const char *name, const struct pw_count *c)
            ctl_bytes(c->bytes, bytes));
 }
 
+static void limit(const char *name, const struct pw_limit *l)
+{
+    if (l->rate)
+        printf("  %-16s %12llu kbit/s, %llu kbit at once; %llu packets delayed\n", name,
+               (unsigned long long)(l->rate / 125), (unsigned long long)ctl_limit_burst(l) / 1000,
+               (unsigned long long)l->delayed);
+}
+
 static void details(const struct ctl *ctl, const struct ctl_ep *e)
 {
     char pod[96], text[512];
@@ -86,6 +94,8 @@ static void details(const struct ctl *ctl, const struct ctl_ep *e)
     line("by the stack", &e->stack);
     line("dropped", &e->dropped);
     printf("  %-16s %12llu packets\n", "device drops", device_drops(e));
+    limit("may send", &e->limit[PW_FROM_POD]);
+    limit("may receive", &e->limit[PW_TO_POD]);
     for (size_t i = 0; i < e->n_reasons; i++) {
         const struct ctl_reason *r = &e->reasons[i];
         printf("    %s %-8s %12llu  %s: %s\n", r->dir == PW_TO_POD ? "to  " : "from",

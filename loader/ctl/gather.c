@@ -136,8 +136,13 @@ static int read_counters(struct pw_dp *dp, struct ctl_eps *eps, struct pw_err *e
 
     if (reasons < 0)
         return reasons;
-    for (size_t i = 0; i < eps->n; i++)
-        pw_counters_read(counters, eps->ep[i].ep.slot, &eps->ep[i].counters, NULL);
+    int limits = pw_dp_map(dp, PW_MAP_LIMITS, NULL);
+    for (size_t i = 0; i < eps->n; i++) {
+        struct ctl_ep *e = &eps->ep[i];
+        pw_counters_read(counters, e->ep.slot, &e->counters, NULL);
+        for (unsigned dir = PW_FROM_POD; limits >= 0 && dir <= PW_TO_POD; dir++)
+            pw_limit_get(limits, e->ep.ifindex, dir, &e->limit[dir]);
+    }
     size_t n = 0;
     for (int rc = pw_reason_next(reasons, NULL, &key); rc == 0 && n < 64 * PW_MAX_ENDPOINTS;
          rc = pw_reason_next(reasons, &key, &key), n++) {
@@ -310,6 +315,11 @@ const struct ctl_ep *ctl_find(const struct ctl_eps *eps, const char *word, struc
     return e;
 }
 
+uint64_t ctl_limit_burst(const struct pw_limit *l)
+{
+    return (uint64_t)((double)l->rate * 8 * (double)l->depth / 1e9);
+}
+
 /* ---- JSON ---- */
 
 json_t *ctl_count_json(const struct pw_count *c)
@@ -338,6 +348,14 @@ static void copy_key(json_t *to, const struct ctl_ep *ep, const char *key)
         json_object_set(to, key, v);
 }
 
+static json_t *limit_json(const struct pw_limit *l)
+{
+    if (!l->rate)
+        return json_null();
+    return json_pack("{s:I, s:I, s:I}", "bitsPerSecond", (json_int_t)(l->rate * 8), "burstBits",
+                     (json_int_t)ctl_limit_burst(l), "delayed", (json_int_t)l->delayed);
+}
+
 json_t *ctl_ep_json(const struct ctl_ep *ep)
 {
     static const char *const keys[] = {"pod",   "containerId", "ifname", "network",
@@ -360,6 +378,10 @@ json_t *ctl_ep_json(const struct ctl_ep *ep)
         json_object_set_new(o, "mac", json_string(pw_mac_text(ep->ep.mac, mac)));
         json_object_set_new(o, "hostMac", json_string(pw_mac_text(ep->ep.host_mac, mac)));
     }
+    if (o && (ep->limit[PW_FROM_POD].rate || ep->limit[PW_TO_POD].rate))
+        json_object_set_new(o, "bandwidth",
+                            json_pack("{s:o, s:o}", "fromPod", limit_json(&ep->limit[PW_FROM_POD]),
+                                      "toPod", limit_json(&ep->limit[PW_TO_POD])));
     for (size_t i = 0; o && i < PW_ARRAY_SIZE(keys); i++)
         copy_key(o, ep, keys[i]);
     return o;

@@ -24,6 +24,7 @@ struct ctl_ep {
     struct ctl_reason *reasons;     /* owned; most packets first */
     size_t n_reasons;
     uint64_t rx_dropped, tx_dropped; /* by the host end, as the kernel counts */
+    struct pw_limit limit[2];        /* by enum pw_direction; rate 0: none */
     json_t *record;                  /* the plugin's; owned; NULL when there is none */
 };
 
@@ -46,6 +47,9 @@ const struct ctl_ep *ctl_find_addr(const struct ctl_eps *eps, const struct pw_ad
 const struct ctl_ep *ctl_find_name(const struct ctl_eps *eps, const char *name);
 /* By any of these; NULL with -ENOENT in `err`, saying what one may ask for. */
 const struct ctl_ep *ctl_find(const struct ctl_eps *eps, const char *word, struct pw_err *err);
+
+/* Bits that may go at once. */
+uint64_t ctl_limit_burst(const struct pw_limit *l);
 
 json_t *ctl_count_json(const struct pw_count *c);
 json_t *ctl_reason_json(const struct ctl_reason *r);

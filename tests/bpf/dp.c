@@ -185,6 +185,7 @@ void dp_prog(struct bpf_program *prog, struct pkt *p, struct dp_run *r, unsigned
         bail("run %s: %s", bpf_program__name(prog), strerror(errno));
     r->verdict = (int)opts.retval;
     r->out_mark = out.mark;
+    r->tstamp = out.tstamp;
     memcpy(r->cb, out.cb, sizeof(r->cb));
     r->ns = opts.duration;
     r->len = opts.data_size_out;

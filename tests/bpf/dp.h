@@ -61,7 +61,8 @@ struct dp_run {
     /* out */
     int verdict; /* TCX_*; 7 is a redirect */
     uint32_t out_mark, cb[5];
-    uint32_t ns; /* per run */
+    uint64_t tstamp; /* departure time */
+    uint32_t ns;     /* per run */
     uint32_t len;
     bool refused; /* the kernel does not run such a packet */
     uint8_t data[PKT_MAX];

@@ -42,9 +42,11 @@ guest-queue|bpf/datapath.bpf.c|s/bpf_redirect_peer\(skb->ifindex - PW_TAP_IFINDE
 wire-by-stack|bpf/lib/deliver.h|s/if \(likely\(kind == PW_PATH_WIRE\)\)\n        return bpf_redirect\(p->ifindex, 0\);/if (1)\n        return PW_NEXT;/|t_path|FIB redirect
 tunnel-path|bpf/lib/resolve.h|s/\(peer = pw_tunnel_to4\(daddr\)\)/(peer = 0)/; s/\(peer = pw_tunnel_to6\(&ip->daddr\)\)/(peer = 0)/|t_tunnel|vxlan: past the stack
 tunnel-reply|bpf/lib/wire.h|s/if \(pw_tunnel_to.\(remote\)\)/if (0)/g|t_cluster|nothing was dropped as INVALID
-tunnel-source|bpf/lib/tunnel.h|s/if \(whose\[0\] != outer.*?return PW_SPOOF_NODE;//s|t_cluster|another node's pod
+tunnel-source|bpf/lib/tunnel.h|s/if \(whose\[0\] != outer.*?return PW_SPOOF_NODE;//s|t_cluster|and is counted
 tunnel-number|bpf/lib/tunnel.h|s/\|\|\s+key\.tunnel_id != pw_tunnel\.vni//|t_cluster|another tunnel's number
 tunnel-mtu|bpf/lib/tunnel.h|s/p->mtu = pw_tunnel\.mtu/p->mtu = 9000/|t_tunnel|streams of large packets
+limit-drop|bpf/lib/limit.h|s/return TCX_DROP;/return TCX_NEXT;/|t_bandwidth|which is not less than
+limit-way|bpf/lib/resolve.h|s/\|\| \(to->flags & PW_EP_LIMITED\)//|t_bandwidth|which is not less than
 EOM
 }
 

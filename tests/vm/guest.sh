@@ -19,7 +19,7 @@ ip link set lo up
 # As on a node: what kube-proxy and container runtimes have loaded long before any pod starts.
 modprobe -qa nf_conntrack nf_nat nf_tables nft_ct nft_nat nft_masq nft_redir nft_reject_inet nft_fib_inet \
     nft_chain_nat nft_compat ip_tables iptable_filter iptable_nat xt_conntrack xt_MASQUERADE xt_comment \
-    xt_mark xt_addrtype xt_nat xt_statistic veth tun vhost_net vxlan
+    xt_mark xt_addrtype xt_nat xt_statistic veth tun vhost_net vxlan sch_fq
 
 port() { # NAME: its device
     local p
