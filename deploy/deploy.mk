@@ -8,6 +8,14 @@ demo: demo-deps ## pods, their packets' ways, a spoofer, speed, and that nothing
 	@$(MAKE) --no-print-directory all
 	@BUILD=$(BUILD) deploy/demo/run
 
+# The image of deploy/kubernetes, by whichever builder is there.
+IMAGE ?= podwire:$(VERSION)
+.PHONY: image
+image: all ## the agent's container image; IMAGE=name:tag
+	@b=$$(command -v buildah || command -v podman || command -v docker) || \
+		{ echo "make image: needs buildah, podman or docker" >&2; exit 1; }; \
+	"$$b" build -f deploy/image/Containerfile -t $(IMAGE) .
+
 # What is installed where: FOLDER:MODE:FILE.
 INSTALL_FILES = \
 	$(CNIBIN):755:$(BUILD)/podwire \

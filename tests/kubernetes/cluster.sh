@@ -17,6 +17,7 @@
 #   flows PREFIX [pwt options] <SPECS, in_ns: as in tests/lib/topo.sh
 . "$TOP/tests/clients/lib.sh"
 . "$TOP/tests/lib/topo.sh"
+. "$TOP/tests/deploy/lib.sh"
 
 API4=172.18.0.1 API6=fd18::1
 export POD_CIDRS=10.88.0.0/16,fd88::/48 SERVICE_CIDRS=10.96.0.0/16,fd96::/112
@@ -161,6 +162,7 @@ node_init() {
     mount -t tmpfs -o mode=755 tmpfs /opt
     mount -t tmpfs -o mode=755 tmpfs /var/log
     mkdir -p /opt/cni/bin /etc/cni/net.d /run/kubelet
+    mount --make-rshared / # as systemd has it
     touch /run/ready
     sleep infinity
 }
@@ -209,6 +211,7 @@ node_containerd() { # N
     bg "containerd-n$1" in_node "$1" env PATH="$path" "$CLIENT/usr/bin/containerd" -c /run/containerd.toml
     wait_for 30 node_ctr "$1" version || { tell "containerd-n$1"; bail "no containerd on n$1"; }
     node_image "$1" "$(image)"
+    [ ! -e "$C/agent.tar" ] || node_image "$1" "$C/agent.tar"
 }
 node_image() { # N ARCHIVE
     cp "$2" "/proc/${NODE_PID[$1]}/root/run/image.tar"
@@ -308,26 +311,31 @@ bind_pod() { # POD: also sets IP4[POD], IP6[POD]
     quiet_ns "$1"
 }
 
-# --- podwire on a node, without its agent ---
-agent_static() { # N
-    local n=$1 root=/proc/${NODE_PID[$1]}/root other
-    cp "$(reference_plugins)/"{portmap,loopback} "$BUILD/podwire" "$root/opt/cni/bin/"
-    for other in 1 2 3 4; do
-        [ "$other" = "$n" ] && continue
-        in_node "$n" ip route replace 10.88.$((other - 1)).0/24 via 172.18.0.1$other
-        in_node "$n" ip route replace fd88:0:0:$((other - 1))::/64 via fd18::1$other
-    done
-    local cidrs
-    cidrs=$(k8s_get "node/n$n" '{.spec.podCIDRs}')
-    jq -n --argjson c "$cidrs" '{cniVersion: "0.4.0", cniVersions: ["0.4.0", "1.0.0", "1.1.0"], name: "pods",
-        plugins: [{type: "podwire", nativeRanges: ["10.88.0.0/16", "fd88::/48"],
-            ipam: {type: "podwire", ranges: [$c[]|[{subnet: .}]], routes: [{dst: "0.0.0.0/0"}, {dst: "::/0"}]}},
-            {type: "portmap", capabilities: {portMappings: true}}]}' >"$root/etc/cni/net.d/.new"
+# --- podwire, as people install it ---
 
-    in_node "$n" mv /etc/cni/net.d/.new /etc/cni/net.d/10-podwire.conflist
+# The image (tests/deploy/lib.sh), and deploy/kubernetes with this cluster's ranges; CONFIG is JSON laid over.
+agent_image() {
+    [ -e "$C/agent.tar" ] || image_build "$C/agent.tar"
+}
+agent_manifest() { # [CONFIG]
+    local conf
+    conf=$(jq -nc --argjson more "${1:-{\}}" '{clusterRanges: ["10.88.0.0/16", "fd88::/48"]} + $more')
+    sed "s#\"podwire:#\"localhost/podwire:#" "$TOP/deploy/kubernetes/podwire.yaml" |
+        awk -v conf="$conf" '/agent.json: \|/ { print; print "    " conf; skip = 1; next }
+            skip && /^    / { next } { skip = 0; print }'
+}
+agent_up() { # [CONFIG]
+    agent_manifest "${1:-}" >"$C/agent.yaml"
+    apply "$C/agent.yaml"
+}
+agent_pod() { k -n kube-system get pods -l app.kubernetes.io/name=podwire --field-selector "spec.nodeName=n$1" -o name; }
+agents_ready() { k -n kube-system rollout status daemonset/podwire --timeout="${1:-60}s"; }
+agent_log() { # N
+    diag "--- podwired on n$1"
+    diag "$(k -n kube-system logs --all-containers "$(agent_pod "$1")" --tail=8 2>&1 | cut -c1-300)"
 }
 
-why_not_ready() { # what the cluster says of pods that do not come up
-    diag "$(k get pods -o wide 2>&1)"
-    diag "$(k get events --sort-by=.lastTimestamp 2>&1 | grep -v Normal | tail -n 12 | cut -c1-400)"
+why_not_ready() { # [NAMESPACE]: what the cluster says of pods that do not come up
+    diag "$(k get -n "${1:-default}" pods -o wide 2>&1)"
+    diag "$(k get -n "${1:-default}" events --sort-by=.lastTimestamp 2>&1 | grep -v Normal | tail -n 12 | cut -c1-400)"
 }

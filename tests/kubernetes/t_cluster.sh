@@ -9,15 +9,21 @@
 . "$TOP/tests/kubernetes/services.sh"
 need openssl jq curl nft iptables pgrep
 
+buildah_up
 control_plane
+must ok "the image is built" agent_image
 tap_result 0 "the control plane is up ($SECONDS s)"
 node_up 1
 node_up 2
 ok "two nodes register" wait_for 60 eval '[ "$(k get nodes -o name | wc -l)" = 2 ]'
 sleep 5
 is "none is Ready without a network" "$(ready_nodes | grep -o =True | wc -l)" 0
-for n in 1 2; do agent_static $n; done
-must ok "both are Ready once the network is there" wait_for 60 all_ready 2
+ok "the API server takes the manifests" k apply --dry-run=server -f "$TOP/deploy/kubernetes/podwire.yaml"
+ok "and that of taking it off" k apply --dry-run=server -f "$TOP/deploy/kubernetes/uninstall.yaml"
+must ok "the agent is deployed" agent_up
+wait_for 60 all_ready 2 || { why_not_ready kube-system; agent_log 1; }
+must ok "both are Ready once the agent is there" all_ready 2
+ok "and so are the agents" agents_ready
 diag "$SECONDS s"
 
 must ok "the service account of pods" wait_for 30 k get sa default
