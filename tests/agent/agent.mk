@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+$(BUILD)/tests/agent/%: TEST_LDLIBS = -lyaml
