@@ -37,6 +37,7 @@ static void nodes_end(void *arg)
     if (!a->cluster.synced)
         pw_log(PW_LOG_INFO, "API: %zu nodes", a->cluster.n);
     pw_cluster_end(&a->cluster, &a->changed);
+    malloc_trim(0);
 }
 
 static const struct pw_watch_ops nodes_ops = {nodes_begin, nodes_put, nodes_end};

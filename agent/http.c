@@ -2,6 +2,7 @@
 #include "agent/http.h"
 
 #include <arpa/inet.h>
+#include <malloc.h>
 #include <microhttpd.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -54,14 +55,17 @@ static int address_of(const char *listen, struct sockaddr_in6 *v6, struct sockad
     return pw_err_set(err, -EINVAL, "'%.80s': no IP address before the port", listen);
 }
 
+/* `text` is taken over where `mode` says so, else copied. */
 static enum MHD_Result answer(struct MHD_Connection *c, unsigned status, const char *type,
-                              const char *text, size_t len)
+                              char *text, size_t len, enum MHD_ResponseMemoryMode mode)
 {
-    struct MHD_Response *r =
-        MHD_create_response_from_buffer(len, (void *)(uintptr_t)text, MHD_RESPMEM_MUST_COPY);
+    struct MHD_Response *r = MHD_create_response_from_buffer(len, text, mode);
 
-    if (!r)
+    if (!r) {
+        if (mode == MHD_RESPMEM_MUST_FREE)
+            free(text);
         return MHD_NO;
+    }
     MHD_add_response_header(r, "Content-Type", type);
     enum MHD_Result rc = MHD_queue_response(c, status, r);
     MHD_destroy_response(r);
@@ -70,17 +74,23 @@ static enum MHD_Result answer(struct MHD_Connection *c, unsigned status, const c
 
 static enum MHD_Result answer_text(struct MHD_Connection *c, unsigned status, const char *text)
 {
-    return answer(c, status, "text/plain; charset=utf-8", text, strlen(text));
+    return answer(c, status, "text/plain; charset=utf-8", (char *)(uintptr_t)text, strlen(text),
+                  MHD_RESPMEM_MUST_COPY);
 }
 
 static enum MHD_Result metrics(struct MHD_Connection *c, struct pw_agent *a)
 {
-    pw_free char *text = NULL;
+    char *text = NULL;
     size_t len = 0;
 
-    if (pw_metrics_write(a, &text, &len))
+    if (pw_metrics_write(a, &text, &len)) {
+        free(text);
         return answer_text(c, 500, "out of memory\n");
-    return answer(c, 200, "text/plain; version=0.0.4; charset=utf-8", text, len);
+    }
+    /* What was put together for it is not needed until the next. */
+    malloc_trim(0);
+    return answer(c, 200, "text/plain; version=0.0.4; charset=utf-8", text, len,
+                  MHD_RESPMEM_MUST_FREE);
 }
 
 static enum MHD_Result handle(void *arg, struct MHD_Connection *c, const char *url,

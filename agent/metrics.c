@@ -2,6 +2,7 @@
 #include "agent/metrics.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
@@ -253,17 +254,24 @@ static void cluster(FILE *f, const struct pw_agent *a)
         (double)a->reconciled);
 }
 
+/* /proc/self/statm: the second number is what is resident. */
+static double resident(void)
+{
+    char text[128] = "";
+    pw_file *statm = fopen("/proc/self/statm", "re");
+
+    if (!statm || !fgets(text, sizeof(text), statm))
+        return 0;
+    const char *second = strchr(text, ' ');
+    return second ? (double)strtoul(second, NULL, 10) * (double)sysconf(_SC_PAGESIZE) : 0;
+}
+
 static void process(FILE *f)
 {
     struct timespec cpu;
-    unsigned long pages = 0;
-    pw_file *statm = fopen("/proc/self/statm", "re");
 
-    if (statm && fscanf(statm, "%*u %lu", &pages) != 1)
-        pages = 0;
     clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &cpu);
-    one(f, "process_resident_memory_bytes", "gauge", "Resident memory of the agent.",
-        (double)pages * (double)sysconf(_SC_PAGESIZE));
+    one(f, "process_resident_memory_bytes", "gauge", "Resident memory of the agent.", resident());
     one(f, "process_cpu_seconds_total", "counter", "CPU time of the agent.",
         (double)cpu.tv_sec + (double)cpu.tv_nsec / 1e9);
 }

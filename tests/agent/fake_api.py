@@ -38,6 +38,8 @@ args = None
 
 
 def save():
+    if len(state["nodes"]) > 100:
+        return  # takes seconds, and tests of many nodes need no restart
     tmp = args.state + ".new"
     with open(tmp, "w") as f:
         json.dump({"state": state, "knobs": knobs}, f)
@@ -139,7 +141,8 @@ class Handler(BaseHTTPRequestHandler):
                     state["version"] += 1
                     obj = node(name, {"podCIDRs": ["10.%d.%d.0/24" % (128 + i // 256, i % 256),
                                                    "fd00:aaaa:0:%x::/64" % i],
-                                      "addresses": ["192.0.%d.%d" % (2 + i // 250, 1 + i % 250)]}, True)
+                                      "addresses": ["192.0.2.%d" % (10 + i) if i < 200 else
+                                                "198.18.%d.%d" % (i // 250, 1 + i % 250)]}, True)
                     obj["metadata"]["resourceVersion"] = str(state["version"])
                     state["nodes"][name] = obj
                 oldest[0] = state["version"]

@@ -110,7 +110,7 @@ api PUT nodes/thief '{"podCIDRs": ["10.244.1.128/25"], "addresses": ["192.0.2.67
 api PUT nodes/alien '{"podCIDRs": ["8.8.8.0/24"], "addresses": ["192.0.2.68"]}'
 ok "three are refused" wait_for 10 eval '[ "$(metric "podwire_peers{way=\"refused\"}")" = 3 ]'
 is "and have no way" "$(ip route show proto 120 | grep -cE '192.0.2.6[678]')" 0
-for n in liar thief alien; do api DELETE nodes/$n; done
+for n in liar thief alien; do api DELETE "nodes/$n"; done
 
 # Credentials.
 agent_down

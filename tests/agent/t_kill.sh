@@ -17,12 +17,12 @@ for ms in 0 10 30 60 100 150 200 300 400 600 800 1000 1300 1600; do
     pid=$!
     sleep "$(printf '0.%03d' $((ms % 1000)))"
     [ $ms -lt 1000 ] || sleep 1
-    kill -9 $pid
-    wait $pid 2>/dev/null || true
-    [ ! -e $LIST ] || jq -e .plugins $LIST >/dev/null || tap_result 1 "after $ms ms: the list is whole"
+    kill -9 "$pid"
+    wait "$pid" 2>/dev/null || true
+    [ ! -e "$LIST" ] || jq -e .plugins "$LIST" >/dev/null || tap_result 1 "after $ms ms: the list is whole"
     # It must start again from any point.
     if [ $ms = 1600 ] || [ $ms = 0 ]; then
-        rm -f $LIST
+        rm -f "$LIST"
     fi
 done
 agent_up
@@ -34,10 +34,10 @@ like "which says so" "$(cat "$TMP/second")" "another podwired runs"
 
 # Killed again and again under traffic between two pods: nothing is lost.
 netns_up p1 p2
-jq -c '.plugins[0] + {name: .name, cniVersion: "1.0.0"}' $LIST >"$TMP/conf"
+jq -c '.plugins[0] + {name: .name, cniVersion: "1.0.0"}' "$LIST" >"$TMP/conf"
 declare -A ip=()
 for p in p1 p2; do
-    good "ADD $p" "$(cat "$TMP/conf")" ADD "c-$p" /run/netns/$p eth0 CNI_ARGS="K8S_POD_NAMESPACE=default;K8S_POD_NAME=$p;K8S_POD_UID=u-$p"
+    good "ADD $p" "$(cat "$TMP/conf")" ADD "c-$p" "/run/netns/$p" eth0 CNI_ARGS="K8S_POD_NAMESPACE=default;K8S_POD_NAME=$p;K8S_POD_UID=u-$p"
     ip[$p]=$(jq -r '.ips[0].address | split("/")[0]' "$TMP/out")
     api PUT "pods/default/$p" "{\"uid\": \"u-$p\", \"nodeName\": \"me\"}"
 done
@@ -45,10 +45,10 @@ ip netns exec p1 ping -i 0.02 -c 250 "${ip[p2]}" >"$TMP/ping" 2>&1 &
 ping_pid=$!
 for _ in 1 2 3 4; do
     sleep 0.8
-    agent_down KILL
+    agent_kill
     agent_up
 done
-wait $ping_pid || true
+wait "$ping_pid" || true
 like "pods do not notice" "$(tail -n3 "$TMP/ping")" " 0% packet loss"
 
 # While it is down: one pod goes without DEL (its runtime was killed too), one whose Pod is still in
@@ -58,8 +58,8 @@ good "ADD p3" "$(cat "$TMP/conf")" ADD c-p3 /run/netns/p3 eth0 CNI_ARGS="K8S_POD
 good "ADD p4" "$(cat "$TMP/conf")" ADD c-p4 /run/netns/p4 eth0
 api PUT pods/default/p3 '{"uid": "other", "nodeName": "me"}'
 api PUT pods/default/p2 '{"uid": "u-p2", "nodeName": "elsewhere"}'
-agent_down KILL
-for p in p2 p3 p4; do ip netns del $p; done
+agent_kill
+for p in p2 p3 p4; do ip netns del "$p"; done
 wait_for 10 eval '! ip link show | grep -q "$(jq -r .hostIf /run/podwire/endpoints/c-p2:eth0.json)"' || true
 agent_up
 ok "what is gone, and in no list of this node's pods, is removed" \
@@ -71,7 +71,7 @@ is "it is counted" "$(metric podwire_reconciled_total)" 1
 ok "the living pod is left alone" ping -c1 -W2 "${ip[p1]}"
 
 # Without an answer of the API nothing is certain.
-agent_down KILL
+agent_kill
 api POST set '{"status": 500}'
 api DELETE pods/default/p3
 agent_up
@@ -79,7 +79,7 @@ sleep 3
 ok "without the API nothing is removed" test -e /run/podwire/endpoints/c-p3:eth0.json
 
 # Routes of a node that went while it was down.
-agent_down KILL
+agent_kill
 api POST set '{"status": 0}'
 api DELETE nodes/n3
 agent_up

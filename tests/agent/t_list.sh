@@ -10,23 +10,23 @@ agent_conf
 api_up
 agent_up
 like "not ready before the API has this Node" "$(why_not)" "API has no Node 'me'|starting|not answered"
-nok "and no list" test -e $LIST
+nok "and no list" test -e "$LIST"
 api PUT nodes/me '{"addresses": ["192.0.2.1", "2001:db8:2::1"]}'
 wait_for 20 eval '[[ $(why_not) == *podCIDRs* ]]' || true
 like "nor without pod ranges, and it says what to do" "$(why_not)" "no spec.podCIDRs.*--allocate-node-cidrs"
-nok "no list" test -e $LIST
+nok "no list" test -e "$LIST"
 
 # As containerd sees it: what happens inside the folder.
 node me 1
 must ok "ready with them" wait_for 20 ready
-must ok "the list is there" test -e $LIST
-is "of both families" "$(jq -c '[.plugins[0].ipam.ranges[][].subnet]' $LIST)" '["10.244.1.0/24","fd00:244:0:1::/64"]'
+must ok "the list is there" test -e "$LIST"
+is "of both families" "$(jq -c '[.plugins[0].ipam.ranges[][].subnet]' "$LIST")" '["10.244.1.0/24","fd00:244:0:1::/64"]'
 is "nothing half-written beside it" "$(ls -A /etc/cni/net.d)" 10-podwire.conflist
-is "readable by all" "$(command stat -c %a $LIST)" 644
+is "readable by all" "$(command stat -c %a "$LIST")" 644
 
 # A pod by it.
 netns_up p1
-jq -c '.plugins[0] + {name: .name, cniVersion: "1.0.0"}' $LIST >"$TMP/conf"
+jq -c '.plugins[0] + {name: .name, cniVersion: "1.0.0"}' "$LIST" >"$TMP/conf"
 sum() { sha256sum </run/podwire/node; }
 before=$(sum)
 good "ADD by the list" "$(cat "$TMP/conf")" ADD c1 /run/netns/p1 eth0 CNI_ARGS="K8S_POD_NAMESPACE=default;K8S_POD_NAME=p1;K8S_POD_UID=u1"
@@ -37,7 +37,7 @@ ok "its metrics are there" wait_for 5 eval '[ "$(metric podwire_endpoints)" = 1 
 is "the ADD was timed" "$(metric 'podwire_cni_duration_seconds_count{command="ADD",result="success"}')" 1
 
 # Unchanged, it is not touched: containerd would read it again.
-inode() { command stat -c %i.%Y $LIST; }
+inode() { command stat -c %i.%Y "$LIST"; }
 was=$(inode)
 agent_down
 is "the list stays without the agent" "$(inode)" "$was"
@@ -47,14 +47,14 @@ is "and is not written again" "$(inode)" "$was"
 
 # Another range is another list.
 api PUT nodes/me '{"podCIDRs": ["10.244.9.0/24"], "addresses": ["192.0.2.1", "2001:db8:2::1"]}'
-ok "changed ranges change it" wait_for 20 grep -q 10.244.9.0/24 $LIST
+ok "changed ranges change it" wait_for 20 grep -q 10.244.9.0/24 "$LIST"
 node me 1
-ok "and back" wait_for 20 grep -q 10.244.1.0/24 $LIST
+ok "and back" wait_for 20 grep -q 10.244.1.0/24 "$LIST"
 
 # The API away for longer than removeAfter is no reason.
 api_down
 sleep 3
-ok "an API server that is away changes nothing" test -e $LIST
+ok "an API server that is away changes nothing" test -e "$LIST"
 api_up
 ok "and it is found again" wait_for 60 metric_is podwire_api_up 1
 
@@ -67,13 +67,13 @@ agent_up
 ok "ready" wait_for 20 ready
 rm "$TMP/bin/podwire"
 api DELETE nodes/me
-ok "a deleted Node's list goes" wait_for 30 eval '! test -e $LIST'
+ok "a deleted Node's list goes" wait_for 30 eval '! test -e "$LIST"'
 like "and it is said" "$(why_not)" "no Node 'me'"
 node me 1
 ok "one that lacks the plugin gets none" wait_for 20 eval '[[ $(why_not) == *"is not there: install it"* ]]'
-nok "no list" test -e $LIST
+nok "no list" test -e "$LIST"
 cp "$BUILD/podwire" "$TMP/bin"
-ok "it comes with the plugin" wait_for 30 test -e $LIST
+ok "it comes with the plugin" wait_for 30 test -e "$LIST"
 ok "ready" wait_for 10 ready
 
 # The datapath, unloaded under it, comes back.

@@ -203,7 +203,7 @@ static void clusters(void)
 static const char *conf_error(const char *text)
 {
     static struct pw_err err;
-    pw_cleanup(pw_agent_conf_free) struct pw_agent_conf conf;
+    pw_cleanup(pw_agent_conf_free) struct pw_agent_conf conf = {0};
 
     err = (struct pw_err)PW_ERR_INIT;
     pw_agent_conf_init(&conf);
@@ -251,7 +251,7 @@ static void confs(void)
     };
 
     for (size_t i = 0; i < PW_ARRAY_SIZE(bad); i++)
-        has_str(conf_error(bad[i].in), bad[i].message, "configuration", bad[i].in);
+        has_str(conf_error(bad[i].in), bad[i].message, "configuration: %s", bad[i].in);
     is_str(conf_error("{\"clusterRanges\": [\"10.244.0.0/16\", \"fd00::/48\"]}"), "",
            "configuration: the least");
 }
@@ -265,7 +265,7 @@ static void lists(void)
         "\"cni\": {\"plugin\": {\"kataDan\": true}},"
         "\"runtimeClasses\": {\"kata\": {\"device\": \"tap\", \"directory\": \"/etc/cni/kata.d\","
         "\"plugin\": {\"tap\": {\"queues\": 2}}}}}";
-    pw_cleanup(pw_agent_conf_free) struct pw_agent_conf conf;
+    pw_cleanup(pw_agent_conf_free) struct pw_agent_conf conf = {0};
     struct pw_addr pods[2];
     double since = 0;
 
@@ -334,7 +334,8 @@ static void kubeconfigs(void)
                       &k),
            "", "kubeconfig: as JSON, without a user");
     pw_kube_free(&k);
-    has(kube_error(KUBECONFIG("", "    exec: {}\n"), &k), "logs in by 'exec'", "kubeconfig: exec");
+    has_str(kube_error(KUBECONFIG("", "    exec: {}\n"), &k), "logs in by 'exec'",
+            "kubeconfig: exec");
     has_str(kube_error(KUBECONFIG("", "    client-key-data: '!'\n"), &k), "not base64",
             "kubeconfig: bad data");
     has_str(kube_error("current-context: z\n", &k), "no context 'z'",
