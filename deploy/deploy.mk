@@ -24,6 +24,9 @@ INSTALL_FILES = \
 	$(patsubst %,$(MANDIR)/man8:644:%,$(wildcard docs/man/*.8)) \
 	$(patsubst %,$(MANDIR)/man1:644:%,$(wildcard docs/man/*.1)) \
 	$(patsubst %,$(COMPDIR):644:%,$(wildcard deploy/completion/*)) \
+	$(PREFIX)/lib:644:$(BUILD)/libvmmnet.a \
+	$(PREFIX)/include/podwire/vmm-net:644:vmm-net/vmmnet.h \
+	$(PREFIX)/include/podwire/loader/base:644:loader/base/err.h \
 	$(PREFIX)/share/podwire:644:deploy/10-podwire.conflist
 
 install: all ## install to DESTDIR, PREFIX, CNIBIN, MANDIR, COMPDIR
@@ -38,4 +41,5 @@ install: all ## install to DESTDIR, PREFIX, CNIBIN, MANDIR, COMPDIR
 
 uninstall: ## remove what install put there
 	@for f in $(INSTALL_FILES); do rm -f $(DESTDIR)$${f%%:*}/$$(basename $${f##*:}); done
+	@cd $(DESTDIR)$(PREFIX) 2>/dev/null && rmdir -p include/podwire/vmm-net include/podwire/loader/base 2>/dev/null || true
 	@rmdir $(DESTDIR)$(PREFIX)/share/podwire 2>/dev/null || true

@@ -3,17 +3,23 @@
  * A VMM that runs libvmmnet in its own process, as small as it can be. It plays the guest itself:
  * its driver posts one receive buffer, sends one ARP request, and prints who answered.
  *
- *   vmmnet-example TAP OWN-ADDRESS ADDRESS-TO-ASK-FOR
+ *   vmmnet-example [--jail] TAP OWN-ADDRESS ADDRESS-TO-ASK-FOR
  *
- * What a VMM does with the library is in main(); the rest stands for a guest's driver.
+ * What a VMM does with the library is in vmm(); the rest stands for a guest's driver. With --jail
+ * two processes do it, as a runtime and its VMM would: the first opens the tap where it is and
+ * hands it over, the second has a network namespace with nothing in it and no privilege.
  */
 #include <arpa/inet.h>
+#include <grp.h>
 #include <poll.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "vmm-net/vmmnet.h"
@@ -84,22 +90,13 @@ static int fail(const struct pw_err *err)
     return 1;
 }
 
-int main(int argc, char **argv)
+static int vmm(int tap, struct in_addr from, struct in_addr to)
 {
     static const uint8_t mac[6] = {2, 0, 0, 0, 0, 2};
     struct pw_err err = PW_ERR_INIT;
-    struct in_addr from, to;
-    int tap = -1;
-
-    if (argc != 4 || inet_pton(AF_INET, argv[2], &from) != 1 ||
-        inet_pton(AF_INET, argv[3], &to) != 1) {
-        fputs("usage: vmmnet-example TAP OWN-ADDRESS ADDRESS-TO-ASK-FOR\n", stderr);
-        return 2;
-    }
+    char asked[INET_ADDRSTRLEN];
 
     /* 1. A device over a tap. It starts its worker, which sleeps until a ring runs. */
-    if (vmmnet_tap_open(argv[1], 1, &tap, &err))
-        return fail(&err);
     struct vmmnet_conf conf = {.pairs = 1, .tap = &tap, .have_mac = true, .busy_poll_us = 50};
     struct vmmnet *net = NULL;
     memcpy(conf.mac, mac, sizeof(mac));
@@ -147,7 +144,8 @@ int main(int argc, char **argv)
     const uint8_t *reply = (const uint8_t *)at(BUFFER(0)) + HEADER;
     int rc = used(0) && reply[12] == 8 && reply[13] == 6 && reply[21] == 2 ? 0 : 1;
     if (rc == 0)
-        printf("%s is at %02x:%02x:%02x:%02x:%02x:%02x\n", argv[3], reply[22], reply[23], reply[24],
+        printf("%s is at %02x:%02x:%02x:%02x:%02x:%02x\n",
+               inet_ntop(AF_INET, &to, asked, sizeof(asked)), reply[22], reply[23], reply[24],
                reply[25], reply[26], reply[27]);
     else
         fprintf(stderr, "vmmnet-example: no answer (%s)\n",
@@ -159,4 +157,62 @@ int main(int argc, char **argv)
         (void)vmmnet_ring_stop(net, i, &base, NULL);
     vmmnet_free(net);
     return rc;
+}
+
+/* The runtime's part: it may open the tap, and hands it to whoever is at the other end. */
+static int runtime(int sock, const char *name)
+{
+    struct pw_err err = PW_ERR_INIT;
+    int tap = -1, status = 1;
+
+    if (vmmnet_tap_open(name, 1, &tap, &err) || vmmnet_tap_send(sock, name, &tap, 1, &err))
+        return fail(&err);
+    close(tap); /* the VMM's alone from now on */
+    close(sock);
+    return wait(&status) < 0 || !WIFEXITED(status) ? 1 : WEXITSTATUS(status);
+}
+
+/* The VMM's: whatever it could open is out of reach before the tap comes. */
+static int jailed(int sock, struct in_addr from, struct in_addr to)
+{
+    struct pw_err err = PW_ERR_INIT;
+    char name[16];
+    int tap = -1;
+    unsigned n = 0;
+
+    if (unshare(CLONE_NEWNET) || setgroups(0, NULL) || setresgid(65534, 65534, 65534) ||
+        setresuid(65534, 65534, 65534)) {
+        perror("vmmnet-example: jail");
+        return 1;
+    }
+    if (vmmnet_tap_recv(sock, name, &tap, 1, &n, &err))
+        return fail(&err);
+    return vmm(tap, from, to);
+}
+
+int main(int argc, char **argv)
+{
+    struct pw_err err = PW_ERR_INIT;
+    struct in_addr from, to;
+    int tap = -1, sock[2];
+    bool jail = argc == 5 && !strcmp(argv[1], "--jail");
+
+    argv += jail;
+    if (argc - jail != 4 || inet_pton(AF_INET, argv[2], &from) != 1 ||
+        inet_pton(AF_INET, argv[3], &to) != 1) {
+        fputs("usage: vmmnet-example [--jail] TAP OWN-ADDRESS ADDRESS-TO-ASK-FOR\n", stderr);
+        return 2;
+    }
+    if (!jail)
+        return vmmnet_tap_open(argv[1], 1, &tap, &err) ? fail(&err) : vmm(tap, from, to);
+
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sock)) {
+        perror("vmmnet-example: socket");
+        return 1;
+    }
+    pid_t pid = fork();
+    if (pid < 0)
+        return 1;
+    close(sock[pid ? 1 : 0]);
+    return pid ? runtime(sock[0], argv[1]) : jailed(sock[1], from, to);
 }
