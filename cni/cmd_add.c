@@ -21,7 +21,8 @@ struct add {
     struct pw_plan plan;
     struct pw_state st;
     struct pw_made made;
-    bool *skipped; /* of each route of the plan */
+    char program[256]; /* the back-end's */
+    bool *skipped;     /* of each route of the plan */
     struct pw_undo undo;
 };
 
@@ -90,6 +91,8 @@ static int prepare(struct add *a, struct pw_err *err)
 
     if (!rc)
         rc = pw_plan_device(conf, &features, &choice, err);
+    if (!rc && choice.device == PW_DEV_VHOST_USER)
+        rc = pw_guest_backend_program(conf, a->program, err);
     if (!rc)
         rc = pw_dp_open(&a->dp, &conf->node, err);
     if (!rc) {
@@ -204,6 +207,15 @@ static int configure(struct add *a, struct pw_err *err)
     return rc;
 }
 
+/* Last: from then on there is somebody to use what was made. */
+static int start_backend(struct add *a, struct pw_err *err)
+{
+    if (!a->plan.kind->backend)
+        return 0;
+    memcpy(a->plan.vhost.program, a->program, sizeof(a->program));
+    return pw_vhost_start(&a->plan.vhost, err);
+}
+
 static json_t *result_of(const struct add *a)
 {
     const struct pw_req *req = a->req;
@@ -214,6 +226,7 @@ static json_t *result_of(const struct add *a)
          .mac = p->l2 ? p->mac : NULL,
          .mtu = p->mtu,
          .sandbox = req->env.netns,
+         .socket_path = p->kind->backend ? p->vhost.socket : NULL,
          .n_ips = p->n_ips},
         /* As awslabs/tc-redirect-tap tells of a tap: itself, and under its name the guest's end of
          * it. Readers want one address on that. */
@@ -283,7 +296,8 @@ int pw_cmd_add(const struct pw_req *req, json_t **answer, struct pw_err *err)
     pw_json *guest = a.plan.kind->guest ? pw_guest_describe(&a.plan, req, result) : NULL;
     if (!result || (a.plan.kind->guest && !guest))
         return pw_err_errno(err, -ENOMEM, "result");
-    if (a.st.dan[0])
+    rc = start_backend(&a, err);
+    if (!rc && a.st.dan[0])
         rc = write_dan(&a, guest, err);
     a.st.complete = true;
     if (!rc)

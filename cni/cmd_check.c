@@ -8,6 +8,7 @@
 #include "cni/netns.h"
 #include "cni/result.h"
 #include "loader/base/cleanup.h"
+#include "loader/vhost.h"
 
 /* What is looked for in a listing; `found` counts by address or route. */
 struct look {
@@ -152,6 +153,8 @@ static int check_host(const struct pw_state *st, const struct pw_ip_result *want
     rc = pw_dp_open(&dp, NULL, err);
     if (!rc)
         rc = pw_dp_ep_check(dp, &ep, err);
+    if (!rc && st->device == PW_DEV_VHOST_USER)
+        rc = pw_vhost_check(st->host_if, NULL, err);
     if (rc && err)
         err->code = PW_CNI_CHECK;
     return rc;

@@ -11,6 +11,7 @@
 #include "loader/expedite.h"
 #include "loader/guest.h"
 #include "loader/nl/link.h"
+#include "loader/vhost.h"
 
 static void keep_first(int *rc, int one)
 {
@@ -54,6 +55,9 @@ int pw_detach_endpoint(const struct pw_state *st, struct pw_err *err)
     /* A record from before the device was made, or none, does not know its number. */
     uint32_t ifindex = st->host_ifindex ? st->host_ifindex : if_nametoindex(host_if);
     rc = remove_inside(st, err);
+    /* Without a record it may be of any kind. */
+    if (!rc && (!st->device || st->device == PW_DEV_VHOST_USER))
+        rc = pw_vhost_remove(host_if, err);
     if (!rc && st->dan[0])
         rc = pw_guest_dan_file(st->dan, st->container_id, st->ifname, NULL, NULL, err);
     /* The device first: with its programs goes the source check. */

@@ -6,6 +6,7 @@
 
 #include "cni/plan.h"
 #include "loader/base/cleanup.h"
+#include "loader/vhost.h"
 
 struct gc {
     const struct pw_req *req;
@@ -65,6 +66,9 @@ int pw_cmd_gc(const struct pw_req *req, struct pw_err *err)
     if (!rc)
         rc = pw_dp_sweep(dp, NULL, gc.rc ? NULL : err);
     if (rc && rc != -ENOENT && !gc.rc)
+        gc.rc = rc;
+    rc = pw_vhost_keep(gc.rc ? NULL : err);
+    if (rc && !gc.rc)
         gc.rc = rc;
     rc = pw_ipam_gc(req, gc.rc ? NULL : err);
     return gc.rc ? gc.rc : rc;

@@ -6,6 +6,7 @@
 
 #include <linux/magic.h>
 
+#include "cni/guest.h"
 #include "cni/plan.h"
 #include "loader/base/cleanup.h"
 
@@ -39,6 +40,7 @@ int pw_cmd_status(const struct pw_req *req, struct pw_err *err)
     struct pw_features features;
     struct pw_plan_device choice;
     size_t n, fatal = 0, len = 0;
+    char program[256];
     bool limits = false;
 
     if (!problems)
@@ -57,6 +59,12 @@ int pw_cmd_status(const struct pw_req *req, struct pw_err *err)
     int rc = pw_features_get(&features, err);
     if (!rc)
         rc = pw_plan_device(&req->conf, &features, &choice, err);
+    if (!rc && (req->conf.device == PW_CHOICE_VHOST_USER ||
+                req->conf.pod_devices >> PW_CHOICE_VHOST_USER & 1))
+        rc = pw_guest_backend_program(&req->conf, program, err);
+    /* Back-ends whose supervisor was killed too; one that will not run is one pod's trouble. */
+    if (!rc)
+        pw_vhost_keep(NULL);
     /* What was taken away since the last ADD is put back before the next. */
     if (!rc)
         rc = pw_node_keep(&req->conf.node, err);

@@ -145,6 +145,43 @@ static int read_kata(struct pw_netconf *c, struct pw_err *err)
     return 0;
 }
 
+/* "vhostUser": how the back-end of such a device and its VMM find each other. */
+static int read_vhost(struct pw_netconf *c, struct pw_err *err)
+{
+    const char *mode = "server";
+    json_t *o;
+    int rc = pw_json_map(c->root, "vhostUser", &o, err);
+
+    if (!rc)
+        rc = pw_json_str(o, "socket", &c->vhost.socket, err);
+    if (!rc)
+        rc = pw_json_str(o, "mode", &mode, err);
+    if (!rc)
+        rc = pw_json_str(o, "program", &c->vhost.program, err);
+    if (rc)
+        return rc;
+    c->vhost.connect = strcmp(mode, "client") == 0;
+    if (!c->vhost.connect && strcmp(mode, "server") != 0)
+        return pw_err_set(err, PW_CNI_CONF,
+                          "'vhostUser.mode' is '%.40s': server (the back-end listens) or client "
+                          "(it connects)",
+                          mode);
+    if (c->vhost.program && (c->vhost.program[0] != '/' || strlen(c->vhost.program) > 250))
+        return pw_err_set(err, PW_CNI_CONF,
+                          "'vhostUser.program': '%.100s' is no absolute path (of up to 250)",
+                          c->vhost.program);
+    if (c->vhost.socket && (c->vhost.socket[0] != '/' || strlen(c->vhost.socket) > 200))
+        return pw_err_set(err, PW_CNI_CONF,
+                          "'vhostUser.socket': '%.100s' is no absolute path (of up to 200)",
+                          c->vhost.socket);
+    if (c->vhost.socket && !strstr(c->vhost.socket, "{device}") &&
+        !(strstr(c->vhost.socket, "{id}") && strstr(c->vhost.socket, "{ifname}")))
+        return pw_err_set(err, PW_CNI_CONF,
+                          "'vhostUser.socket' must have {device}, or {id} and {ifname}: it would "
+                          "be the same for all pods");
+    return 0;
+}
+
 /* A user or group of CNI_ARGS. */
 static int read_id_arg(const struct pw_env *env, const char *key, uint32_t *id, bool *has,
                        struct pw_err *err)
@@ -501,6 +538,8 @@ static int read_root(struct pw_netconf *c, const struct pw_env *env, struct pw_e
         rc = read_tap(c, err);
     if (!rc)
         rc = read_kata(c, err);
+    if (!rc)
+        rc = read_vhost(c, err);
     if (!rc)
         rc = read_uplinks(c, err);
     if (!rc)

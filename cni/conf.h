@@ -17,11 +17,12 @@ enum pw_choice {
     PW_CHOICE_VETH = PW_DEV_VETH,
     PW_CHOICE_TAP = PW_DEV_TAP,
     PW_CHOICE_POD_TAP = PW_DEV_POD_TAP,
+    PW_CHOICE_VHOST_USER = PW_DEV_VHOST_USER,
 };
 const char *pw_choice_name(enum pw_choice c);
 /* -1 when there is none of that name; for messages: all their names. */
 int pw_choice_find(const char *name);
-#define PW_CHOICE_NAMES "auto, netkit, netkit-l2, veth, tap, pod-tap"
+#define PW_CHOICE_NAMES "auto, netkit, netkit-l2, veth, tap, pod-tap, vhost-user"
 
 /* Versions that are answered, the oldest first. */
 enum pw_version {
@@ -48,6 +49,11 @@ struct pw_netconf {
     bool redirect_tap;     /* behind another plugin, which has the addresses: no IPAM of ours */
     const char *kata_dan;  /* folder of Kata's files, or NULL: none are written */
     struct pw_tap tap;     /* of kinds that have one; name "": by the interface's */
+    struct {
+        const char *socket;  /* its path, with {device}, {id}, {ifname}; NULL: by default */
+        bool connect;        /* the VMM listens there */
+        const char *program; /* the back-end; NULL: beside the plugin */
+    } vhost;
     struct pw_node_conf node;
 
     json_t *ipam; /* object */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cni/guest.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "cni/kind.h"
@@ -63,11 +64,29 @@ json_t *pw_guest_describe(const struct pw_plan *plan, const struct pw_req *req,
                           pw_mac_text(plan->mac, mac), "mtu", (int)plan->mtu, "addresses",
                           addresses, "neighbours", neighbours, "routes",
                           json_object_get(result, "routes"), "dns", json_object_get(result, "dns"));
-    if (o && plan->tap.has_owner)
+    bool backend = plan->kind->backend;
+    if (o && (backend ? plan->vhost.has_owner : plan->tap.has_owner))
         json_object_set_new(o, "owner", json_integer(plan->tap.owner));
-    if (o && plan->tap.has_group)
+    if (o && (backend ? plan->vhost.has_group : plan->tap.has_group))
         json_object_set_new(o, "group", json_integer(plan->tap.group));
+    if (o && backend) {
+        json_object_set_new(o, "socket", pw_json_text(plan->vhost.socket));
+        json_object_set_new(o, "listens", json_string(plan->vhost.connect ? "vmm" : "backend"));
+    }
     return o;
+}
+
+int pw_guest_backend_program(const struct pw_netconf *conf, char out[256], struct pw_err *err)
+{
+    int rc = 0;
+
+    if (conf->vhost.program)
+        snprintf(out, 256, "%s", conf->vhost.program);
+    else
+        rc = pw_vhost_default_program(out, err);
+    if (!rc)
+        rc = pw_vhost_program_check(out, err);
+    return rc && err ? err->code = PW_CNI_CONF : rc;
 }
 
 int pw_guest_create_tap(struct pw_nl *nl, const struct pw_plan *plan, const struct pw_netns *ns,

@@ -25,6 +25,9 @@ int pw_guest_make_tap(struct pw_nl *nl, const struct pw_tap *tap, uint32_t mtu,
  */
 int pw_guest_remove_tap(const char *ifname, uint32_t beside, struct pw_err *err);
 
+/* The back-end that a configuration asks for; PW_CNI_CONF when it cannot be run. */
+int pw_guest_backend_program(const struct pw_netconf *conf, char out[256], struct pw_err *err);
+
 /* See struct pw_kind. */
 int pw_guest_create_tap(struct pw_nl *nl, const struct pw_plan *plan, const struct pw_netns *ns,
                         struct pw_made *made, struct pw_err *err);

@@ -14,6 +14,7 @@ struct pw_kind {
     bool l2;    /* frames have MACs */
     bool guest; /* a virtual machine has the addresses: none is set in the pod's namespace */
     bool pod_tap;
+    bool backend;                    /* a process of ours has the tap's queues (loader/vhost.h) */
     const struct pw_link_kind *link; /* what the host end is */
 
     /* Make the devices; all stay down (a pod's end: without carrier). */

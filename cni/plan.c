@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "cni/kind.h"
+#include "loader/base/cleanup.h"
 #include "loader/base/kcompat.h"
 
 #define MTU_DEFAULT 1500
@@ -64,6 +65,7 @@ static int by_choice(enum pw_choice c, const struct pw_netconf *conf,
     case PW_CHOICE_VETH:
     case PW_CHOICE_TAP:
     case PW_CHOICE_POD_TAP:
+    case PW_CHOICE_VHOST_USER:
         out->device = (enum pw_device)c;
         break;
     default:
@@ -224,10 +226,73 @@ void pw_plan_tap_name(const char *ifname, char out[16])
 static void plan_tap(struct pw_plan *p, const struct pw_req *req)
 {
     p->tap = req->conf.tap;
-    if (p->choice.device == PW_DEV_TAP)
+    if (!p->kind->pod_tap)
         memcpy(p->tap.name, p->host_if, sizeof(p->tap.name));
     else if (!p->tap.name[0])
         pw_plan_tap_name(req->env.ifname, p->tap.name);
+}
+
+static void replace(const char **at, const char *key, const char *value, char *out, size_t size)
+{
+    size_t n = strlen(out);
+
+    snprintf(out + n, size - n, "%s", value);
+    *at += strlen(key);
+}
+
+/* The socket's path from the configuration's: its keys stand for what this plugin has checked. */
+static int plan_socket(const struct pw_plan *p, const struct pw_req *req, char out[108],
+                       struct pw_err *err)
+{
+    const char *const keys[][2] = {
+        {"{device}", p->host_if}, {"{id}", req->env.container_id}, {"{ifname}", req->env.ifname}};
+    const char *at = req->conf.vhost.socket;
+    char text[1024] = "";
+
+    if (!at)
+        at = req->conf.vhost.connect ? PW_VHOST_DIR "/{device}/vmm.sock"
+                                     : PW_VHOST_DIR "/{device}.sock";
+    while (*at && strlen(text) < sizeof(text) - 1) {
+        size_t k = 0;
+        while (k < PW_ARRAY_SIZE(keys) && strncmp(at, keys[k][0], strlen(keys[k][0])) != 0)
+            k++;
+        if (k < PW_ARRAY_SIZE(keys))
+            replace(&at, keys[k][0], keys[k][1], text, sizeof(text));
+        else
+            replace(&at, "x", (char[]){*at, '\0'}, text, sizeof(text));
+    }
+    if (strlen(text) >= 108)
+        return pw_err_set(err, PW_CNI_CONF,
+                          "socket path %.200s: longer than the 107 characters that a socket may "
+                          "have (vhostUser.socket: {device} is short)",
+                          text);
+    memcpy(out, text, strlen(text) + 1);
+    return 0;
+}
+
+/* The tap's queues are the back-end's, so the tap is root's; the VMM's user gets the socket. */
+static int plan_vhost(struct pw_plan *p, const struct pw_req *req, struct pw_err *err)
+{
+    struct pw_vhost *v = &p->vhost;
+
+    *v = (struct pw_vhost){.connect = req->conf.vhost.connect,
+                           .has_owner = p->tap.has_owner,
+                           .has_group = p->tap.has_group,
+                           .owner = p->tap.owner,
+                           .group = p->tap.group,
+                           .queues = p->tap.queues ? p->tap.queues : 1,
+                           .mtu = p->mtu};
+    p->tap.has_owner = p->tap.has_group = false;
+    memcpy(v->tap, p->host_if, sizeof(v->tap));
+    memcpy(v->mac, p->mac, sizeof(v->mac));
+    if (v->queues > PW_VHOST_MAX_QUEUES)
+        return pw_err_set(err, PW_CNI_CONF, "'tap.queues' is %u: a back-end has up to %d",
+                          v->queues, PW_VHOST_MAX_QUEUES);
+    if (req->conf.kata_dan && !v->connect)
+        return pw_err_set(err, PW_CNI_CONF,
+                          "'kataDan' with device vhost-user needs 'vhostUser.mode' client: Kata's "
+                          "VMM listens");
+    return plan_socket(p, req, v->socket, err);
 }
 
 static uint32_t clamp(uint32_t v)
@@ -315,7 +380,11 @@ int pw_plan_make(const struct pw_req *req, const struct pw_plan_device *choice,
     }
     plan_pair(p, req, features, limits);
     plan_tap(p, req);
-    return 0;
+    if (p->kind->backend)
+        rc = plan_vhost(p, req, err);
+    if (rc)
+        pw_plan_free(p);
+    return rc;
 }
 
 void pw_plan_free(struct pw_plan *p)

@@ -9,6 +9,7 @@
 #include "cni/ipam.h"
 #include "loader/nl/link.h"
 #include "loader/nl/route.h"
+#include "loader/vhost.h"
 
 /* MAC of every host end, and the gateway of every pod: the same everywhere, so that a pod that
  * moves (CRIU, a VM) keeps its neighbours. */
@@ -54,8 +55,9 @@ struct pw_plan {
     struct pw_plan_route *routes; /* in the pod */
     size_t n_routes;
     const struct pw_kind *kind;
-    struct pw_pair pair; /* names point into the plan and the request; pod.netns is not set */
-    struct pw_tap tap;   /* kinds with a tap; its index is not set */
+    struct pw_pair pair;   /* names point into the plan and the request; pod.netns is not set */
+    struct pw_tap tap;     /* kinds with a tap; its index is not set */
+    struct pw_vhost vhost; /* kind vhost-user */
 };
 #define PW_PLAN_INIT {.routes = NULL}
 

@@ -20,6 +20,7 @@ image: all ## the agent's container image; IMAGE=name:tag
 INSTALL_FILES = \
 	$(CNIBIN):755:$(BUILD)/podwire \
 	$(PREFIX)/bin:755:$(BUILD)/podwirectl \
+	$(CNIBIN):755:$(BUILD)/podwire-vhost \
 	$(patsubst %,$(PREFIX)/bin:755:%,$(filter $(BUILD)/podwire-vhost $(BUILD)/podwired,$(PROGS))) \
 	$(patsubst %,$(MANDIR)/man8:644:%,$(wildcard docs/man/*.8)) \
 	$(patsubst %,$(MANDIR)/man1:644:%,$(wildcard docs/man/*.1)) \

@@ -24,6 +24,7 @@ static size_t hooks_of(enum pw_device device, enum pw_hook out[2])
     case PW_DEV_VETH:
     case PW_DEV_TAP:
     case PW_DEV_POD_TAP:
+    case PW_DEV_VHOST_USER:
         out[0] = PW_HOOK_FROM_POD;
         return 1;
     }
@@ -46,12 +47,18 @@ static bool device_exists(uint32_t ifindex)
     return if_indextoname(ifindex, name) != NULL;
 }
 
+/* Who has a tap's queues is nothing to the programs. */
+static uint16_t stored_device(enum pw_device device)
+{
+    return (uint16_t)(device == PW_DEV_VHOST_USER ? PW_DEV_TAP : device);
+}
+
 static struct pw_ep value_of(const struct pw_endpoint *ep, uint32_t slot)
 {
     struct pw_ep v = {.ifindex = ep->ifindex,
                       .slot = slot,
                       .mtu = ep->mtu,
-                      .device = (uint16_t)ep->device,
+                      .device = stored_device(ep->device),
                       .flags = (ep->device == PW_DEV_NETKIT ? 0 : PW_EP_L2) |
                                (ep->to_pod.rate ? PW_EP_LIMITED : 0)};
 

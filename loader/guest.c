@@ -44,15 +44,27 @@ static json_t *dan_neighbours(const json_t *guest)
     return out;
 }
 
+/* How the VMM gets at it: by the socket on which it listens, or by the tap's name. */
+static json_t *dan_reach(const json_t *guest)
+{
+    const json_t *socket = json_object_get(guest, "socket");
+    json_t *o = socket ? json_pack("{s:s, s:O}", "type", "vhost-user", "path", socket)
+                       : json_pack("{s:s, s:O}", "type", "host-tap", "tap_name",
+                                   json_object_get(guest, "tap"));
+
+    json_object_set(o, "queue_num", json_object_get(guest, "queues"));
+    json_object_set_new(o, "queue_size", json_integer(0));
+    return o;
+}
+
 json_t *pw_guest_dan_device(const json_t *guest, const char *ifname)
 {
-    return json_pack("{s:s, s:O, s:{s:s, s:O, s:O, s:i}, s:{s:{s:O, s:O, s:s, s:i}, s:o, s:o}}",
-                     "name", ifname, "guest_mac", json_object_get(guest, "mac"), "device", "type",
-                     "host-tap", "tap_name", json_object_get(guest, "tap"), "queue_num",
-                     json_object_get(guest, "queues"), "queue_size", 0, "network_info", "interface",
-                     "ip_addresses", json_object_get(guest, "addresses"), "mtu",
-                     json_object_get(guest, "mtu"), "ntype", "tuntap", "flags", 0, "routes",
-                     dan_routes(guest), "neighbors", dan_neighbours(guest));
+    return json_pack("{s:s, s:O, s:o, s:{s:{s:O, s:O, s:s, s:i}, s:o, s:o}}", "name", ifname,
+                     "guest_mac", json_object_get(guest, "mac"), "device", dan_reach(guest),
+                     "network_info", "interface", "ip_addresses",
+                     json_object_get(guest, "addresses"), "mtu", json_object_get(guest, "mtu"),
+                     "ntype", "tuntap", "flags", 0, "routes", dan_routes(guest), "neighbors",
+                     dan_neighbours(guest));
 }
 
 /* What is there, or an empty document. */

@@ -5,7 +5,9 @@
  *   tap          name of the tap
  *   netns        path of the namespace it is in; absent: the node's
  *   queues       1: a tap with a single queue
- *   owner, group who may open it; absent both: root
+ *   owner, group who may open it, or connect to the socket; absent both: root
+ *   socket       of kind vhost-user: its path, and
+ *   listens      "backend" (ours) or "vmm" there
  *   mac, mtu     of the guest's interface
  *   addresses    with their subnet's prefix
  *   neighbours   [{address, mac}]: next hops

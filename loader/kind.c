@@ -6,8 +6,9 @@
 #include "loader/base/cleanup.h"
 
 static const char *const names[] = {
-    [PW_DEV_NETKIT] = "netkit", [PW_DEV_NETKIT_L2] = "netkit-l2", [PW_DEV_VETH] = "veth",
-    [PW_DEV_TAP] = "tap",       [PW_DEV_POD_TAP] = "pod-tap",
+    [PW_DEV_NETKIT] = "netkit",   [PW_DEV_NETKIT_L2] = "netkit-l2",
+    [PW_DEV_VETH] = "veth",       [PW_DEV_TAP] = "tap",
+    [PW_DEV_POD_TAP] = "pod-tap", [PW_DEV_VHOST_USER] = "vhost-user",
 };
 
 const char *pw_device_name(unsigned device)

@@ -18,6 +18,6 @@ $(CTL_LIB): $(patsubst %.c,$(BUILD)/%.o,$(filter-out %/main.c,$(CTL_SRC)))
 	$(Q)$(AR) rcs $@ $^
 
 PROGS += $(LOADER_LIB) $(BUILD)/podwirectl
-$(BUILD)/podwirectl: $(BUILD)/loader/ctl/main.o $(CTL_LIB) $(LOADER_LIB)
+$(BUILD)/podwirectl: $(BUILD)/loader/ctl/main.o $(CTL_LIB) $(LOADER_LIB) $(BUILD)/vmm-net/stats.o
 	$(call say,LD,$@)
 	$(Q)$(CC) $(STATIC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS_BPF) $(LIBS_JSON)

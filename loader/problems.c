@@ -10,6 +10,7 @@
 #include "loader/nl/nft.h"
 #include "loader/node.h"
 #include "loader/obj.h"
+#include "loader/vhost.h"
 
 struct list {
     struct pw_problem *out;
@@ -200,6 +201,17 @@ static void uplinks(struct list *l, struct pw_nl *rtnl, const struct pw_node_con
             "%s: packets to the wire go by the stack", why);
 }
 
+static void backend(const char *tap, void *arg)
+{
+    struct pw_err err = PW_ERR_INIT;
+    char remedy[64];
+
+    if (!pw_vhost_check(tap, NULL, &err))
+        return;
+    snprintf(remedy, sizeof(remedy), "podwirectl vm restart %s", tap);
+    say(arg, false, remedy, "%.200s", err.msg);
+}
+
 size_t pw_node_problems(const struct pw_node_conf *conf, struct pw_problem *out, size_t max)
 {
     pw_free struct pw_node_state *state = malloc(sizeof(*state));
@@ -230,5 +242,6 @@ size_t pw_node_problems(const struct pw_node_conf *conf, struct pw_problem *out,
     firewall(&l, &nfnl, all, &up);
     if (state->n)
         damage(&l, &nfnl, all, &up);
+    pw_vhost_each(backend, &l, NULL);
     return l.n;
 }

@@ -11,6 +11,7 @@
 #include "loader/base/cleanup.h"
 #include "loader/latency.h"
 #include "loader/pin.h"
+#include "loader/vhost.h"
 
 #define IPAM_DIR PW_RUN_DIR "/ipam"
 
@@ -86,6 +87,7 @@ void pw_run_clean(void)
     each(AT_FDCWD, IPAM_DIR, clean_store);
     rmdir(IPAM_DIR);
     rmdir(PW_RUN_DIR "/endpoints");
+    rmdir(PW_VHOST_DIR);
     each(AT_FDCWD, PW_RUN_DIR, remove_unfinished);
     pw_latency_remove();
     for (size_t i = 0; i < PW_ARRAY_SIZE(files); i++)

@@ -12,7 +12,7 @@ TEST_BPF  := $(wildcard tests/*/*.bpf.c)
 TEST_BINS := $(TEST_C:%.c=$(BUILD)/%) $(foreach p,$(TEST_P),$(BUILD)/$(dir $(p))$(patsubst p_%.c,%,$(notdir $(p))))
 TEST_SKEL := $(TEST_BPF:%.bpf.c=$(BUILD)/%.skel.h)
 # What tests link: the folders' libraries as far as they exist, the highest first.
-TEST_LIBS  = $(AGENT_LIB) $(CNI_LIB) $(VMMNET_LIB) $(BENCH_LIB) $(CTL_LIB) $(LOADER_LIB)
+TEST_LIBS  = $(AGENT_LIB) $(CNI_LIB) $(BENCH_LIB) $(CTL_LIB) $(VMMNET_LIB) $(LOADER_LIB)
 
 # $(call test_group,GROUP): the group's own helpers and rules for its tests and programs.
 define test_group

@@ -29,6 +29,8 @@ enum pw_device {
     PW_DEV_VETH = 3,
     PW_DEV_TAP = 4,     /* of a virtual machine, in the node's namespace */
     PW_DEV_POD_TAP = 5, /* a veth pair whose other end is joined to a tap beside it */
+    /* Not in maps: to programs it is PW_DEV_TAP. Its queues are a vhost-user back-end's. */
+    PW_DEV_VHOST_USER = 6,
 };
 
 /*

@@ -28,7 +28,7 @@ _podwirectl() {
     unload) list="--force $list" ;;
     drops) list="--follow --count $list" ;;
     endpoints) list="$(_podwirectl_pods) $list" ;;
-    vm) list="show args $(_podwirectl_pods) --vmm $list" ;;
+    vm) list="show args restart $(_podwirectl_pods) --vmm $list" ;;
     path) list="$(_podwirectl_pods) host outside --proto --sport --dport --ttl --size --device $list" ;;
     esac
     mapfile -t COMPREPLY < <(compgen -W "$list" -- "$cur")

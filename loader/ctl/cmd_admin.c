@@ -6,6 +6,7 @@
 
 #include "loader/ctl/ctl.h"
 #include "loader/obj.h"
+#include "loader/vhost.h"
 
 static bool is_loaded(void)
 {
@@ -175,7 +176,7 @@ static int run_sweep(struct ctl *ctl, int argc, char **argv)
         return rc;
     if (argv[optind])
         return ctl_usage(&ctl_sweep, "unexpected argument '%s'", argv[optind]);
-    if (ctl_open(&dp, &err) || pw_dp_sweep(dp, &removed, &err))
+    if (ctl_open(&dp, &err) || pw_dp_sweep(dp, &removed, &err) || pw_vhost_keep(&err))
         return ctl_fail(&err);
     if (ctl->json)
         return ctl_print_json(json_pack("{s:I}", "removed", (json_int_t)removed));
@@ -185,5 +186,7 @@ static int run_sweep(struct ctl *ctl, int argc, char **argv)
 
 const struct ctl_cmd ctl_sweep = {
     "sweep", "[--json]", "removes entries and pins whose device is gone", run_sweep,
-    "What a runtime left that never called DEL. The runtime's own GC does the same, and frees\n"
-    "addresses too.\n"};
+    "What a runtime left that never called DEL; back-ends of such taps are ended, and those of\n"
+    "others started again that do not run. The runtime's own GC does the same, and frees "
+    "addresses\n"
+    "too.\n"};

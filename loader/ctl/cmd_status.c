@@ -224,7 +224,7 @@ static int show_json(const struct status *s)
                                               "packets", (json_int_t)fall[i].count.packets, "bytes",
                                               (json_int_t)fall[i].count.bytes));
     json_t *o = json_pack(
-        "{s:b, s:s, s:s, s:i, s:s, s:o, s:o, s:o, s:{s:i, s:i, s:i, s:i, s:i, s:i}, s:o, s:o}",
+        "{s:b, s:s, s:s, s:i, s:s, s:o, s:o, s:o, s:{s:i, s:i, s:i, s:i, s:i, s:i, s:i}, s:o, s:o}",
         "ready", !fatal(s), "version", PW_VERSION, "build", pw_obj_build(), "abi", PW_ABI, "kernel",
         s->kernel.release, "features", s->have_features ? features_json(&s->features) : json_null(),
         "loaded",
@@ -236,7 +236,8 @@ static int show_json(const struct status *s)
         "node", s->have_maps ? node_json(s) : json_null(), "endpoints", "total", (int)s->eps.n,
         "netkit", (int)of_kind(s, PW_DEV_NETKIT), "netkit-l2", (int)of_kind(s, PW_DEV_NETKIT_L2),
         "veth", (int)of_kind(s, PW_DEV_VETH), "tap", (int)of_kind(s, PW_DEV_TAP), "pod-tap",
-        (int)of_kind(s, PW_DEV_POD_TAP), "fallbacks", fell, "problems", problems);
+        (int)of_kind(s, PW_DEV_POD_TAP), "vhost-user", (int)of_kind(s, PW_DEV_VHOST_USER),
+        "fallbacks", fell, "problems", problems);
     ctl_print_json(o);
     return fatal(s) ? CTL_NOT_READY : CTL_OK;
 }
@@ -305,8 +306,8 @@ static void show_node(const struct ctl *ctl, const struct status *s)
 
 static void show_endpoints(const struct ctl *ctl, const struct status *s)
 {
-    static const uint16_t kinds[] = {PW_DEV_NETKIT, PW_DEV_NETKIT_L2, PW_DEV_VETH, PW_DEV_TAP,
-                                     PW_DEV_POD_TAP};
+    static const uint16_t kinds[] = {PW_DEV_NETKIT, PW_DEV_NETKIT_L2, PW_DEV_VETH,
+                                     PW_DEV_TAP,    PW_DEV_POD_TAP,   PW_DEV_VHOST_USER};
     struct pw_count fast = {0}, dropped = {0};
     struct ctl_reason fall[64];
     char bytes[24];

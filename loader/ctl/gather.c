@@ -200,7 +200,11 @@ static int read_record(const char *name, void *arg, struct pw_err *err)
     const char *host = json_string_value(json_object_get(record, "hostIf"));
     for (size_t i = 0; host && i < eps->n; i++) {
         if (strcmp(eps->ep[i].ifname, host) == 0 && !eps->ep[i].record) {
+            const char *kind = json_string_value(json_object_get(record, "device"));
             eps->ep[i].record = json_incref(record);
+            /* In the maps it is a tap like others. */
+            if (kind && pw_device_find(kind) == PW_DEV_VHOST_USER)
+                eps->ep[i].ep.device = PW_DEV_VHOST_USER;
             break;
         }
     }

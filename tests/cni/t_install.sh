@@ -12,7 +12,7 @@ files() { (cd "$root" && find . -type f | sed 's/^\.//' | LC_ALL=C sort); }
 
 # Not `install`: it would first look whether something is to be built.
 ok "install" run_make -o all install
-for f in /opt/cni/bin/podwire /usr/local/bin/podwirectl /usr/local/share/podwire/10-podwire.conflist \
+for f in /opt/cni/bin/podwire /opt/cni/bin/podwire-vhost /usr/local/bin/podwirectl /usr/local/share/podwire/10-podwire.conflist \
     /usr/local/share/man/man8/podwire.8 /usr/local/share/man/man8/podwirectl.8; do
     like "installs $f" "$(files)" "(^|
 )$f(
@@ -20,7 +20,7 @@ for f in /opt/cni/bin/podwire /usr/local/bin/podwirectl /usr/local/share/podwire
 done
 ok "once more, over itself" run_make -o all install
 is "leaves no half of a file" "$(files | grep '\.new')" ""
-for f in opt/cni/bin/podwire usr/local/bin/podwirectl; do
+for f in opt/cni/bin/podwire opt/cni/bin/podwire-vhost usr/local/bin/podwirectl; do
     is "${f##*/} wants no interpreter or library" \
         "$(readelf -lW "$root/$f" | grep -c INTERP) $(readelf -dW "$root/$f" | grep -c NEEDED)" "0 0"
 done

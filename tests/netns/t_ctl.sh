@@ -81,7 +81,7 @@ is "status: loaded" "$(ctl status --json | jq .loaded | keys)" "build abi sameAs
 is "status: node" "$(ctl status --json | jq .node | keys)" \
     "redirect conntrack wire masquerade forwardAccept mark uplinks nativeRanges podRanges serviceRanges networks tunnel peerRanges"
 is "status: endpoints" "$(of -c .endpoints 2>/dev/null || ctl status --json | jq -c .endpoints)" \
-    '{"total":2,"netkit":0,"netkit-l2":0,"veth":2,"tap":0,"pod-tap":0}'
+    '{"total":2,"netkit":0,"netkit-l2":0,"veth":2,"tap":0,"pod-tap":0,"vhost-user":0}'
 is "status: values" "$(ctl status --json | jq -c '[.ready, .loaded.sameAsThis, .loaded.staleLinks, .node.mark, .node.networks]')" \
     '[true,true,0,"0x1000",["pods"]]'
 like "status: text" "$(ctl status)" 'The node can take pods'
