@@ -54,7 +54,7 @@ int pw_vhost_program_check(const char *program, struct pw_err *err);
  * until it serves front-ends (in connecting mode: until it looks for one). `made_dir` is found out.
  * What is there on failure, or when the caller is killed, goes by pw_vhost_remove.
  */
-int pw_vhost_start(const struct pw_vhost *v, struct pw_err *err);
+int pw_vhost_start(const struct pw_vhost *asked, struct pw_err *err);
 
 /* End it and remove all of it; success when there is nothing. */
 int pw_vhost_remove(const char *tap, struct pw_err *err);
