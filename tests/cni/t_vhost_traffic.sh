@@ -87,6 +87,7 @@ for i in 1 2; do
     victim=$pid
     [ $i = 2 ] || victim=$(pgrep -P "$pid")
     kill -KILL "$victim"
+    wait_for 5 test ! -e "/proc/$victim"
     [ $i = 1 ] || ok "killed with its supervisor: vm restart" ctl vm restart vm3
     back() { [ "$(counter vm3 .connections)" -gt $i ] && [ "$(counter vm3 .connected)" = true ]; }
     ok "killed in mid traffic, $i: it is connected again" wait_for 20 back

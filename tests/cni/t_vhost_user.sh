@@ -22,6 +22,12 @@ backend() { ctl vm show c1 --json | jq -r ".backend$1"; }
 supervisor() { backend .pid; }
 worker() { pgrep -P "$(supervisor)"; }
 gone() { [ ! -e "/proc/$1" ]; }
+kill_supervisor() {
+    local pid
+    pid=$(supervisor)
+    kill -KILL "$pid"
+    wait_for 5 gone "$pid"
+}
 none_left() { ! pgrep podwire-vhost; }
 
 vu=$(conf 1.1.0 '.device="vhost-user"')
@@ -83,10 +89,10 @@ ok "supervisor killed: vm restart" ctl vm restart c1
 ok "supervisor killed: it works again" "$fe" "$sock" 20
 is "supervisor killed: no problem any more" "$(ctl status --json | jq -r '.problems[].text' | grep -c back-end)" 0
 is "a second restart changes nothing" "$(ctl vm restart c1 --json | jq .changed)" false
-kill -KILL "$(supervisor)"
+kill_supervisor
 good "supervisor killed: GC starts it" "$(jq -c '."cni.dev/valid-attachments"=[{containerID:"c1",ifname:"eth0"}]' <<<"$vu")" GC "" "" ""
 ok "supervisor killed: by GC it works again" "$fe" "$sock" 20
-kill -KILL "$(supervisor)"
+kill_supervisor
 good "supervisor killed: STATUS starts it" "$vu" STATUS "" "" ""
 ok "supervisor killed: by STATUS it works again" "$fe" "$sock" 20
 rm "$sock"
