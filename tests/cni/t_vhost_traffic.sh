@@ -100,5 +100,5 @@ is "no ring was found broken" "$(counter vm3 '.pairs[0].ring_errors')" 0
 good "VM pod vm3: DEL" "$client" DEL vm3 "" eth0
 good "the container pod: DEL" "$v4" DEL c "" eth0
 pod c nft delete table ip count
-nok "no process is left" pgrep podwire-vhost
+nok "no process is left" pgrep -r D,R,S,T podwire-vhost
 walk_same "nothing is left" "$TMP/before" c v1 v2

@@ -28,7 +28,7 @@ kill_supervisor() {
     kill -KILL "$pid"
     wait_for 5 gone "$pid"
 }
-none_left() { ! pgrep podwire-vhost; }
+none_left() { ! pgrep -r D,R,S,T podwire-vhost; } # the dead are their parent's business
 
 vu=$(conf 1.1.0 '.device="vhost-user"')
 # A runtime reads until nobody holds its pipes any more.

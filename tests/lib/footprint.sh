@@ -16,8 +16,8 @@ footprint() {
             ! -name lock ! -name latency-1 ! -name 'last_reserved_ip.*' \
             ! -path '*/ipam/*/last-*' ! -path '*/ipam/*/used-*' -printf 'file %p\n' 2>/dev/null || true
         # A plugin that was killed may leave a child on its way to become a back-end, or to its end.
-        for _ in {1..100}; do pgrep -x podwire >/dev/null || break; sleep 0.05; done
-        { pgrep -a podwire-vhost || true; } | sed 's/^[0-9]* /process /'
+        for _ in {1..100}; do pgrep -x -r D,R,S,T podwire >/dev/null || break; sleep 0.05; done
+        { pgrep -a -r D,R,S,T podwire-vhost || true; } | sed 's/^[0-9]* /process /'
         # Counters of rules move by themselves.
         nft list ruleset 2>/dev/null | sed 's/counter packets.*//; s/^/nft /'
     } | LC_ALL=C sort
