@@ -9,43 +9,9 @@ need ip jq
 
 client podman-4.3
 plugin_dir
-P=$STATE/podman LIBS=$CLIENT/usr/lib/$(uname -m)-linux-gnu:$CLIENT/lib/$(uname -m)-linux-gnu
-mkdir -p "$P"
-# podman starts conmon without its own environment.
-printf '#!/bin/sh\nLD_LIBRARY_PATH=%s exec %s "$@"\n' "$LIBS" "$CLIENT/usr/bin/conmon" >"$P/conmon"
-chmod +x "$P/conmon"
-cat >"$P/containers.conf" <<X
-[engine]
-cgroup_manager = "cgroupfs"
-events_logger = "file"
-runtime = "runc"
-conmon_path = ["$P/conmon"]
-[engine.runtimes]
-runc = ["$CLIENT/usr/sbin/runc"]
-[network]
-network_backend = "cni"
-cni_plugin_dirs = ["$PLUGINS"]
-network_config_dir = "$P/net.d"
-default_network = "podnet"
-[containers]
-default_sysctls = []
-default_ulimits = ["nofile=1024:1024", "nproc=1024:1024"]
-apparmor_profile = ""
-X
-cat >"$P/storage.conf" <<X
-[storage]
-driver = "overlay"
-runroot = "$P/run"
-graphroot = "$P/root"
-X
-echo '{"default":[{"type":"insecureAcceptAnything"}]}' >"$P/policy.json"
-podman() {
-    env LD_LIBRARY_PATH="$LIBS" PATH="$CLIENT/usr/sbin:$PATH" CONTAINERS_CONF="$P/containers.conf" \
-        CONTAINERS_STORAGE_CONF="$P/storage.conf" "$CLIENT/usr/bin/podman" --tmpdir "$P/tmp" "$@"
-}
+. "$TOP/tests/clients/podman.sh"
 cleanup remove_cgroups
-must ok "podman loads the image" podman load -q --signature-policy "$P/policy.json" \
-    -i "$(image)"
+must ok "podman loads the image" podman_load
 conflist '"cniVersion":"1.0.0"' podnet "$PORTMAP" | put_conf "$P/net.d/10-podnet.conflist"
 conflist '"cniVersion":"0.4.0"' more | other_subnets |
     put_conf "$P/net.d/20-more.conflist"

@@ -14,6 +14,7 @@
 #   in_node N COMMAND...  on that node; node_ctr N ARG...: its containerd
 #   k ARG...              kubectl as administrator; apply FILE; k8s_get OBJECT JSONPATH
 #   bind_pod POD [NS]     the namespace of a pod as /run/netns/POD, for pwt (tests/lib/traffic.h) and in_ns
+#   step COMMAND...       a step for `pwt -s` that can use all these functions
 #   flows PREFIX [pwt options] <SPECS, in_ns: as in tests/lib/topo.sh
 . "$TOP/tests/clients/lib.sh"
 . "$TOP/tests/lib/topo.sh"
@@ -25,17 +26,25 @@ C=/run/cluster K8S='' KUBECONFIG=$C/admin.conf
 export KUBECONFIG HOME=$C
 GROUP=/podwire-k8s-$$-$RANDOM
 declare -A NODE_PID=()
-declare -A PIDS=()
 
 bg() { # NAME COMMAND...: in the background, its output in $C/log/NAME
     local name=$1
     shift
     "$@" >>"$C/log/$name" 2>&1 </dev/null &
-    PIDS[$name]=$!
+    echo $! >"$C/pid/$name"
 }
 bg_stop() { # NAME [SIGNAL]
-    kill "-${2:-TERM}" "${PIDS[$1]}" 2>/dev/null || true
-    wait "${PIDS[$1]}" 2>/dev/null || true
+    local pid
+    pid=$(cat "$C/pid/$1")
+    kill "-${2:-TERM}" "$pid" 2>/dev/null || true
+    wait_for 10 eval "! kill -0 $pid"
+}
+
+step() {
+    # What a step needs of this script; readonly variables of the shell itself stay out.
+    { declare -f; declare -p C K8S KUBECONFIG HOME TOP TMP BUILD CLIENT CLIENTS SOCK STATE IMAGE GROUP NODE_PID API4 API6 \
+        POD_CIDRS SERVICE_CIDRS AGENT_IMAGE IP4 IP6 SVC PORT_TCP PORT_UDP PWT; } >"$C/state.sh"
+    echo "bash -c 'set -euo pipefail; . $C/state.sh; $*'"
 }
 
 in_node() { # N COMMAND...
@@ -103,7 +112,7 @@ api_down() { bg_stop apiserver; }
 control_plane() {
     client containerd-1.7
     K8S=$("$TOP/tests/kubernetes/get" -c 2>"$TMP/get") || skip_all "no Kubernetes programs: $(cat "$TMP/get")"
-    mkdir -p "$C"/{pki,log,etcd}
+    mkdir -p "$C"/{pki,log,pid,etcd}
     cleanup remove_k8s_cgroups
     cleanup nodes_kill
     quiet_ns node
@@ -314,8 +323,15 @@ bind_pod() { # POD: also sets IP4[POD], IP6[POD]
 # --- podwire, as people install it ---
 
 # The image (tests/deploy/lib.sh), and deploy/kubernetes with this cluster's ranges; CONFIG is JSON laid over.
-agent_image() {
-    [ -e "$C/agent.tar" ] || image_build "$C/agent.tar"
+agent_image() { [ -e "$C/agent.tar" ] || image_build "$C/agent.tar"; }
+# Another build of it, as an upgrade brings: its datapath has another build id.
+NEXT_IMAGE=localhost/podwire:next
+agent_next_image() {
+    local c other=$BUILD/tests/netns/other/build
+    c=$(buildah from --pull-never "$AGENT_IMAGE") && buildah copy -q "$c" "$other/podwire" /usr/libexec/podwire/ &&
+        buildah copy -q "$c" "$other/podwired" "$other/podwirectl" /usr/sbin/ &&
+        buildah commit -q --signature-policy "$BUILDAH_STATE/policy.json" "$c" "$NEXT_IMAGE" && buildah rm "$c" &&
+        buildah push --signature-policy "$BUILDAH_STATE/policy.json" "$NEXT_IMAGE" "oci-archive:$C/next.tar:$NEXT_IMAGE"
 }
 agent_manifest() { # [CONFIG]
     local conf
@@ -328,14 +344,55 @@ agent_up() { # [CONFIG]
     agent_manifest "${1:-}" >"$C/agent.yaml"
     apply "$C/agent.yaml"
 }
+agent_conf() { # [CONFIG]: another configuration, and agents that have read it
+    agent_up "${1:-}" && k -n kube-system rollout restart daemonset/podwire && agents_ready 120
+}
 agent_pod() { k -n kube-system get pods -l app.kubernetes.io/name=podwire --field-selector "spec.nodeName=n$1" -o name; }
 agents_ready() { k -n kube-system rollout status daemonset/podwire --timeout="${1:-60}s"; }
+agent_pid() { in_node "$1" pgrep -x podwired; } # N: there
+agent_kill() { # N: and it is back
+    local was
+    was=$(agent_pid "$1")
+    in_node "$1" kill -9 "$was"
+    wait_for 60 eval "n=\$(agent_pid $1) && [ \"\$n\" != $was ]"
+    agents_ready
+}
+agent_upgrade() { # IMAGE
+    k -n kube-system set image daemonset/podwire "install=$1" "podwired=$1" && agents_ready 120
+}
 agent_log() { # N
     diag "--- podwired on n$1"
     diag "$(k -n kube-system logs --all-containers "$(agent_pod "$1")" --tail=8 2>&1 | cut -c1-300)"
+}
+agent_ctl() { # N ARG...: podwirectl of that node's agent
+    k -n kube-system exec "$(agent_pod "$1")" -c podwired -- podwirectl "${@:2}"
 }
 
 why_not_ready() { # [NAMESPACE]: what the cluster says of pods that do not come up
     diag "$(k get -n "${1:-default}" pods -o wide 2>&1)"
     diag "$(k get -n "${1:-default}" events --sort-by=.lastTimestamp 2>&1 | grep -v Normal | tail -n 12 | cut -c1-400)"
+}
+
+cluster_up() { # NODES [CONFIG]: everything up to pods' service account
+    local i
+    buildah_up
+    control_plane
+    must ok "the image is built" agent_image
+    for ((i = 1; i <= $1; i++)); do node_up $i; done
+    agent_up "${2:-}" >/dev/null
+    wait_for 90 all_ready "$1" || { why_not_ready kube-system; agent_log 1; }
+    must ok "all nodes are Ready" all_ready "$1"
+    must ok "the service account of pods" wait_for 30 k get sa default
+}
+
+test_pods() { # what services.sh has, bound and Ready
+    local p
+    pods_yaml >"$C/pods.yaml"
+    services_yaml >"$C/services.yaml"
+    must ok "pods are made" apply "$C/pods.yaml"
+    must ok "Services are made" apply "$C/services.yaml"
+    wait_for 60 pods_ready pod 4 || { why_not_ready; tell kubelet-n1 containerd-n1; }
+    must ok "four pods are Ready" pods_ready pod 4
+    for p in a1 a2 b1 h1; do bind_pod $p; done
+    read_services
 }

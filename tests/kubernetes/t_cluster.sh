@@ -27,14 +27,93 @@ ok "and so are the agents" agents_ready
 diag "$SECONDS s"
 
 must ok "the service account of pods" wait_for 30 k get sa default
-pods_yaml >"$C/pods.yaml"
-must ok "pods are made" apply "$C/pods.yaml"
-services_yaml >"$C/services.yaml"
-must ok "Services are made" apply "$C/services.yaml"
-wait_for 60 pods_ready pod 4 || { why_not_ready; tell kubelet-n1 containerd-n1; }
-must ok "four pods are Ready" pods_ready pod 4
+
+test_pods
 diag "$SECONDS s"
-for p in a1 a2 b1 h1; do bind_pod $p; done
-read_services
 all_flows ""
+diag "$SECONDS s"
+
+# --- what a kubelet and people do with pods ---
+cat >"$C/web.yaml" <<EOF
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: web}
+spec:
+  replicas: 4
+  selector: {matchLabels: {app: web}}
+  template:
+    metadata: {labels: {app: web}}
+    spec:
+      terminationGracePeriodSeconds: 0
+      topologySpreadConstraints:
+      - {maxSkew: 1, topologyKey: kubernetes.io/hostname, whenUnsatisfiable: DoNotSchedule, labelSelector: {matchLabels: {app: web}}}
+      containers:
+      - name: c
+        image: "$IMAGE"
+        imagePullPolicy: Never
+        command: [/bin/sh, -c, "mkdir /tmp/www; hostname >/tmp/www/index.html; exec httpd -f -p 8080 -h /tmp/www"]
+        ports: [{containerPort: 8080}]
+        readinessProbe: {httpGet: {path: /, port: 8080}, periodSeconds: 1}
+        livenessProbe: {tcpSocket: {port: 8080}, periodSeconds: 1}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: web}
+spec: {selector: {app: web}, ports: [{port: 80, targetPort: 8080}]}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: web-affine}
+spec: {selector: {app: web}, sessionAffinity: ClientIP, ports: [{port: 80, targetPort: 8080}]}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: hostport, labels: {app: hostport}}
+spec:
+  nodeName: n2
+  terminationGracePeriodSeconds: 0
+  containers:
+  - name: c
+    image: "$IMAGE"
+    imagePullPolicy: Never
+    command: [/bin/httpd, -f, -p, "8080", -h, /www]
+    ports: [{containerPort: 8080, hostPort: 18080}]
+EOF
+ask() { in_ns "$1" curl -sS -m5 "http://$2/" 2>&1 || true; } # FROM URL
+must ok "a Deployment of four, and a pod with a hostPort" apply "$C/web.yaml"
+wait_for 60 pods_ready app=web 4 || why_not_ready
+ok "kubelets' probes, HTTP and TCP, reach all four" pods_ready app=web 4
+sleep 3
+is "and none was restarted" "$(k get pods -l app=web -o json | jq '[.items[].status.containerStatuses[].restartCount]|add')" 0
+is "two on each node" "$(k get pods -l app=web -o json | jq -c '[.items[].spec.nodeName]|group_by(.)|map(length)')" "[2,2]"
+web=$(k8s_get svc/web '{.spec.clusterIP}')
+like "a pod reaches one of them through their Service" "$(ask a1 "$web")" "^web-"
+seen=$(for _ in {1..40}; do ask a1 "$web"; done | sort | uniq -c)
+is "in time all of them" "$(wc -l <<<"$seen")" 4
+affine=$(k8s_get svc/web-affine '{.spec.clusterIP}')
+seen=$(for _ in {1..12}; do ask a1 "$affine"; done | sort -u)
+is "with session affinity always the same" "$(wc -l <<<"$seen")" 1
+wait_for 30 pods_ready app=hostport 1
+is "hostPort from outside" "$(ask node 172.18.0.12:18080)" "hello from a pod"
+is "hostPort from a pod of another node" "$(ask a1 172.18.0.12:18080)" "hello from a pod"
+is "hostPort from a pod of the node" "$(ask b1 172.18.0.12:18080)" "hello from a pod"
+is "hostPort from the node itself" "$(ask n2 172.18.0.12:18080)" "hello from a pod"
+is "exec in a pod" "$(k exec a1 -- hostname)" a1
+
+# Endpoints change under load: all pods are replaced while somebody asks.
+step "k rollout restart deployment/web; k rollout status deployment/web --timeout=90s" >"$C/replace"
+flows "all endpoints replaced: " -s "$(cat "$C/replace")" < <(
+    pair "Service of the pod, elsewhere" a1 b1 "${SVC[b1-4]}" 80 53
+    pair "Service of the pod, here" b1 a2 "${SVC[a2-6]}" 80 53
+)
+like "the Service has the new ones" "$(ask a1 "$web")" "^web-"
+diag "$SECONDS s"
+
+# --- the other way to other nodes ---
+must ok "VXLAN instead of routes" agent_conf '{"routing": "vxlan"}'
+like "the tunnel is there" "$(in_node 1 ip -d link show podwire-vxlan 2>&1)" vxlan
+all_flows "VXLAN: "
+must ok "and back" agent_conf '{"routing": "native"}'
+is "no tunnel" "$(in_node 1 ip -br link show podwire-vxlan 2>/dev/null)" ""
+all_flows "native again: "
 diag "$SECONDS s"
