@@ -66,6 +66,14 @@ static int inner_mtu(struct pw_nl *rtnl, const struct pw_addr *local, uint32_t *
 
 /* ---- the device ---- */
 
+static int port_taken(uint16_t port, struct pw_err *err)
+{
+    return pw_err_set(err, -EEXIST,
+                      "tunnel: UDP port %u is taken, by another VXLAN device (another overlay "
+                      "network, say) or a program: choose another port, the same on all nodes",
+                      port);
+}
+
 static int create(struct pw_nl *rtnl, uint16_t port, uint32_t mtu, struct pw_link *link,
                   struct pw_err *err)
 {
@@ -73,11 +81,8 @@ static int create(struct pw_nl *rtnl, uint16_t port, uint32_t mtu, struct pw_lin
 
     pw_link_add_vxlan(&b, PW_TUNNEL_DEVICE, port, mtu);
     int rc = pw_nl_commit(rtnl, &b, NULL, NULL, err);
-    if (rc == -EADDRINUSE || rc == -EEXIST)
-        return pw_err_set(err, -EEXIST,
-                          "tunnel: UDP port %u is taken by another VXLAN device (another overlay "
-                          "network, say): choose another port, the same on all nodes",
-                          port);
+    if (rc == -EEXIST)
+        return port_taken(port, err);
     if (rc == -EOPNOTSUPP)
         return pw_err_set(err, rc, "tunnel: the kernel has no VXLAN (module vxlan)");
     return rc ? rc : pw_link_get(rtnl, 0, PW_TUNNEL_DEVICE, link, err);
@@ -207,6 +212,8 @@ int pw_tunnel_up(struct pw_dp *dp, struct pw_nl *rtnl, const struct pw_peers_con
         ++*changes;
     }
     rc = pw_nl_commit(rtnl, &b, NULL, NULL, err);
+    if (rc == -EADDRINUSE)
+        return port_taken(conf->port, err); /* it is bound when the device comes up */
     if (rc)
         return rc;
     *tunnel = (struct pw_tunnel){

@@ -44,7 +44,8 @@ tunnel-path|bpf/lib/resolve.h|s/\(peer = pw_tunnel_to4\(daddr\)\)/(peer = 0)/; s
 tunnel-reply|bpf/lib/wire.h|s/if \(pw_tunnel_to.\(remote\)\)/if (0)/g|t_cluster|nothing was dropped as INVALID
 tunnel-source|bpf/lib/tunnel.h|s/if \(whose\[0\] != outer.*?return PW_SPOOF_NODE;//s|t_cluster|and is counted
 tunnel-number|bpf/lib/tunnel.h|s/\|\|\s+key\.tunnel_id != pw_tunnel\.vni//|t_cluster|another tunnel's number
-tunnel-mtu|bpf/lib/tunnel.h|s/p->mtu = pw_tunnel\.mtu/p->mtu = 9000/|t_tunnel|streams of large packets
+tunnel-mtu|bpf/lib/tunnel.h|s/p->mtu = pw_tunnel\.mtu/p->mtu = 9000/|t_tunnel|nothing is cut outside
+tunnel-size|bpf/lib/decide.h|s/unlikely\(l3_len > p->mtu\)/0/|t_tunnel_differential|tunnel/
 limit-drop|bpf/lib/limit.h|s/return TCX_DROP;/return TCX_NEXT;/|t_bandwidth|which is not less than
 limit-way|bpf/lib/resolve.h|s/\|\| \(to->flags & PW_EP_LIMITED\)//|t_bandwidth|which is not less than
 EOM

@@ -4,7 +4,7 @@
 # touched. What packets do on them: t_cluster.sh.
 . "$(dirname "$0")/../lib/tap.sh"
 . "$TOP/tests/lib/node_net.sh"
-need ip jq
+need ip jq bpftool
 
 PEERS=$BUILD/tests/netns/peers
 own="172.16.1.1,2001:db8:1::1 10.1.0.0/24,fd00:1::/64"
@@ -85,8 +85,62 @@ is "one less is two changes" "$(sed 500d "$TMP/many" | sync native)" \
     "native 999 tunnel 0 left 0 refused 0 changes 2 "
 diag "$(sync native -t <"$TMP/many" | grep -o 'us .*') for one change of a thousand nodes"
 
+# --- killed at any moment, between one wish and another ---
+everything() {
+    "$PEERS" list | sort
+    for m in pw_peers4 pw_peers6 pw_tunnel; do bpftool -j map dump pinned /sys/fs/bpf/podwire/maps-1/$m | jq -c '.[].value' | sort; done
+    ip -br link show type vxlan | awk '{ print $1, $2 }'
+    pins | grep 'links.*overlay'
+}
+nodes 1 300 >"$TMP/three-hundred"
+sed 's/ 172[^ ]*,/ 198.51.100.9,/; s/,2001:db8:1::/,2001:db8:9::/' "$TMP/three-hundred" >"$TMP/far"
+sync vxlan <"$TMP/three-hundred" >/dev/null
+index=$(cat /sys/class/net/podwire-vxlan/ifindex 2>/dev/null || ip -o link show podwire-vxlan | cut -d: -f1)
+everything >"$TMP/fresh"
+killed=0
+for i in $(seq 30); do
+    case $((i % 3)) in 0) how="vxlan" which=far ;; 1) how="auto" which=three-hundred ;; *) how="vxlan" which=many ;; esac
+    # shellcheck disable=SC2086
+    "$PEERS" $how $own <"$TMP/$which" >/dev/null 2>&1 &
+    pid=$!
+    sleep "0.0$((RANDOM % 4))$((RANDOM % 10))"
+    kill -9 $pid 2>/dev/null && killed=$((killed + 1))
+    wait $pid 2>/dev/null || true
+done
+diag "$killed of 30 were killed before their end"
+sync vxlan <"$TMP/three-hundred" >/dev/null
+is "after 30 kills the next call makes all as it was" "$(everything | diff - "$TMP/fresh" | head -n 5)" ""
+is "by the same device" "$(ip -o link show podwire-vxlan | cut -d: -f1)" "$index"
+is "and then nothing is to do" "$(sync vxlan <"$TMP/three-hundred")" \
+    "native 0 tunnel 300 left 0 refused 0 changes 0 "
+# What somebody else did to it.
+ip link set podwire-vxlan down
+ip link set podwire-vxlan mtu 1300
+ip addr flush dev podwire-vxlan
+rm /sys/fs/bpf/podwire/links/podwire-vxlan:from_overlay
+ip route flush proto 120
+sync vxlan <"$TMP/three-hundred" >/dev/null
+is "damage is mended" "$(everything | diff - "$TMP/fresh" | head -n 5)" ""
+like "its MTU and addresses too" "$(ip addr show podwire-vxlan)" 'mtu 1450 .*inet 10.1.0.0/32.*inet6 fd00:1::/128'
+ip link del podwire-vxlan
+like "status says that it is gone" "$(of '.problems[].text')" "tunnel's device is gone"
+sync vxlan <"$TMP/three-hundred" >/dev/null
+like "made anew" "$(ip -o link show podwire-vxlan)" 'mtu 1450'
+is "and its program with it" "$(pins | grep -c 'links.*overlay')" 1
+ip link add other up type vxlan id 5 dstport 4790 dev up0
+like "a port that another has is refused, with the remedy" "$(sync vxlan -p 4790 <"$TMP/three-hundred")" '4790 is taken, by another VXLAN device.*choose another port'
+sync vxlan -p 4791 <"$TMP/three-hundred" >/dev/null
+like "another port makes another device" "$(ip -d link show podwire-vxlan)" 'dstport 4791'
+ip link del other
+ip link set up0 mtu 1300
+like "no room for IPv6 in the tunnel is refused" "$(sync vxlan <"$TMP/three-hundred")" '1280 is the least'
+ip link set up0 mtu 9000
+sync vxlan <"$TMP/three-hundred" >/dev/null
+like "the MTU follows" "$(ip -o link show podwire-vxlan)" 'mtu 8950'
+ip link set up0 mtu 1500
+
 others >"$TMP/others.now"
 is "routes of others are as they were" "$(cat "$TMP/others.now")" "$(cat "$TMP/others")"
 ok "unload" ctl unload
-is "leaves none of ours" "$(ip route show proto 120; ip -6 route show proto 120)" ""
+is "leaves none of ours" "$(ip route show proto 120; ip -6 route show proto 120; ip -br link show type vxlan)" ""
 is "and all of the others'" "$(others)" "$(cat "$TMP/others")"

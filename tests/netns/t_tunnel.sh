@@ -161,7 +161,9 @@ for step in "a auto" "b auto" "a vxlan" "b vxlan" "b auto" "a auto" "b native" "
 peers $node $r >/dev/null" >"$TMP/go-$node-$r"
     steps+=(-s "bash $TMP/go-$node-$r")
 done
+in_ns sw nft reset counters >/dev/null
 flows "the tunnel comes and goes under streams of large packets: " -q $((amount / 4)) -n 2 "${steps[@]}" <"$TMP/streams"
+is "they learn its size: nothing is cut outside" "$(wire_count fragments)" 0
 
 # --- translated flows ---
 routing vxlan >/dev/null

@@ -1,0 +1,54 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# As t_differential.sh, between pods of two nodes: ordinary and odd packets have the same outcome by
+# the tunnel with redirection on and off on both nodes, on one of them, and when it is switched between
+# them.
+# Seen to fail: mutate.sh tunnel-size.
+# pw-test: timeout=300
+. "$(dirname "$0")/../lib/tap.sh"
+. "$TOP/tests/lib/topo.sh"
+. "$TOP/tests/netns/cluster.sh"
+need ip nft jq nsenter
+
+mac() { in_ns "$1" ip link show dev "$2" | sed -n 's/.*link\/[a-z]* \([0-9a-f:]*\).*/\1/p'; }
+differ() {
+    local line
+    "$BUILD/tests/netns/differ" quiet="${PW_QUIET:-25}" "$@" >"$TMP/differ" 2>"$TMP/differ.err" ||
+        diag "$(cat "$TMP/differ.err")"
+    while read -r line; do
+        case $line in
+        "ok "*) tap_result 0 "$DEVICE: ${line#ok }" ;;
+        "FAIL "*) tap_result 1 "$DEVICE: ${line#FAIL }" ;;
+        *) echo "$line" ;;
+        esac
+    done <"$TMP/differ"
+    [ -s "$TMP/differ" ] || tap_result 1 "$DEVICE: packets were compared"
+    compared=$(sed -nE 's/^# ([0-9]+) packets, .*/\1/p' "$TMP/differ" | awk '{ n += $1 } END { print n + 0 }')
+}
+
+cluster_up
+routing vxlan >/dev/null
+on="$BUILD/podwirectl redirect on >/dev/null" off="$BUILD/podwirectl redirect off >/dev/null"
+b="nsenter -t ${NODE_PID[b]} --net --mount --pid --"
+for DEVICE in $(test_devices); do
+    cpod a pa
+    cpod b pb
+    for f in 4 6; do
+        declare -n ip=CPOD$f
+        echo "icmp w$f from=pa to=- dst=${ip[pb]} amount=1 size=32"
+    done >"$TMP/warm"
+    flows "$DEVICE, before: " <"$TMP/warm"
+    {
+        echo "tunnel/4 from=pa:eth0 smac=$(mac pa eth0) dmac=$(mac node "${CHOST[pa]}") src=${CPOD4[pa]} dst=${CPOD4[pb]} mtu=1450 at=pb:eth0"
+        echo "tunnel/6 from=pa:eth0 smac=$(mac pa eth0) dmac=$(mac node "${CHOST[pa]}") src=${CPOD6[pa]} dst=${CPOD6[pb]} mtu=1450 at=pb:eth0"
+    } >"$TMP/flow-list"
+    differ watch=pa:eth0 watch=pb:eth0 pass="$on; $b $on" pass="$off; $b $off" pass="$on; $b $off" pass="$off; $b $on" \
+        pass="between:$on; $b $on" between="$off" between="$b $off" between="$on" between="$b $on" <"$TMP/flow-list"
+    ok "$DEVICE: $compared packets compared, at least 100" test "$compared" -ge 100
+    on a "$BUILD/podwirectl" redirect on >/dev/null
+    on b "$BUILD/podwirectl" redirect on >/dev/null
+    is "$DEVICE: nothing is INVALID of TCP and UDP" \
+        "$(on b nft list counter inet kube native_flows_invalid | sed -n 's/.*packets \([0-9]*\).*/\1/p') $(invalid_flows)" "0 0"
+    cpod_del a pa
+    cpod_del b pb
+done
