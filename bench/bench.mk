@@ -2,7 +2,7 @@
 # netbench (everything in bench/ but its main is a library, so that tests can link it) and the
 # other measurements.
 
-BENCH_SRC := $(filter-out bench/netbench.c bench/icount_plugin.c bench/pod_cost.c,$(wildcard bench/*.c))
+BENCH_SRC := $(filter-out bench/netbench.c bench/icount_plugin.c bench/pod_cost.c bench/vm_%.c,$(wildcard bench/*.c))
 BENCH_LIB := $(BUILD)/libnetbench.a
 
 $(BENCH_LIB): $(BENCH_SRC:%.c=$(BUILD)/%.o)
@@ -19,6 +19,12 @@ PROGS += $(BUILD)/pod-cost
 $(BUILD)/pod-cost: $(BUILD)/bench/pod_cost.o $(BENCH_LIB) $(LOADER_LIB)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(STATIC) $(ALL_LDFLAGS) -o $@ $< $(BENCH_LIB) $(LOADER_LIB) $(LIBS_JSON) -lpthread -lm
+
+PROGS += $(BUILD)/vm-rate
+VM_RATE := $(patsubst %.c,$(BUILD)/%.o,$(wildcard bench/vm_*.c))
+$(BUILD)/vm-rate: $(VM_RATE) $(BENCH_LIB) $(VMMNET_LIB) $(LOADER_LIB)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(STATIC) $(ALL_LDFLAGS) -o $@ $(VM_RATE) $(BENCH_LIB) $(VMMNET_LIB) $(LOADER_LIB) $(LIBS_JSON) -lpthread -lm
 
 # The counter for QEMU, for the plugin interface of Debian 12's QEMU (1) and of Debian 13's (4).
 PROGS += $(BUILD)/netbench-icount-1.so $(BUILD)/netbench-icount-4.so
@@ -39,6 +45,12 @@ bench-pod-cost: ## time and memory of a pod, beside the reference plugins
 	@deploy/deps.sh bench
 	@$(MAKE) --no-print-directory all
 	$(BUILD)/pod-cost --json $(BUILD)/pod-cost.json $(BENCH)
+
+.PHONY: bench-vm
+bench-vm: ## frames between a virtual machine and a pod: mirred, taps, vhost, beside DPDK's back-end
+	@deploy/deps.sh check bench
+	@$(MAKE) --no-print-directory all
+	$(BUILD)/vm-rate --json $(BUILD)/vm-rate.json $(BENCH)
 
 .PHONY: bench-bpf
 bench-bpf: ## size of the BPF programs against their budget, and time of a packet
