@@ -44,14 +44,14 @@ for DEVICE in ${PODWIRE_TEST_DEVICES:-$(test_devices)}; do
             vxlan | vxlan-stack) for node in a b; do peers $node vxlan >/dev/null; done ;;
             vxlan-1000) for node in a b; do many $node; done ;;
             esac
-            [ $path != vxlan-stack ] || all off
-            once $path >>"$TMP/$DEVICE-$path"
+            [ "$path" != vxlan-stack ] || all off
+            once "$path" >>"$TMP/$DEVICE-$path"
             all on
         done
     done
     host=$(median <"$TMP/$DEVICE-host")
     for path in $paths; do
-        median <"$TMP/$DEVICE-$path" | awk -v d="$DEVICE" -v p=$path -v h="$host" \
+        median <"$TMP/$DEVICE-$path" | awk -v d="$DEVICE" -v p="$path" -v h="$host" \
             '{ printf "# %-10s %-12s %9.0f for a request and its answer  %+.1f %%\n", d, p, $1, ($1 / h - 1) * 100 }'
     done
     cpod_del a pa
