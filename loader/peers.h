@@ -72,7 +72,7 @@ struct pw_peers_report {
 
 /*
  * Make the node's ways to other nodes those to `peers` (without this node). Idempotent: with
- * nothing to change it reads and writes nothing. Finishes what a killed call left; removes what is
+ * nothing to change it writes nothing. Finishes what a killed call left; removes what is
  * no longer wanted. `report` may be NULL. -EINVAL when `conf` cannot be; a single peer's mistake is
  * no error.
  */

@@ -29,7 +29,7 @@ differ() {
 cluster_up
 on="$BUILD/podwirectl redirect on >/dev/null" off="$BUILD/podwirectl redirect off >/dev/null"
 b="nsenter -t ${NODE_PID[b]} --net --mount --pid --"
-for DEVICE in $(test_devices); do
+for DEVICE in $(cluster_devices); do
     # Pods that were there before the tunnel can send more than it takes.
     routing native >/dev/null
     cpod a pa
