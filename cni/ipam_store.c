@@ -284,6 +284,7 @@ int pw_store_set_last(struct pw_store *s, const struct pw_addr *first, const str
 
 /* ---- open ---- */
 
+/* And what a killed process had begun to write. */
 static int forget_maps(struct pw_store *s, struct pw_err *err)
 {
     int fd = openat(s->dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -293,7 +294,8 @@ static int forget_maps(struct pw_store *s, struct pw_err *err)
     if (!d)
         return pw_err_errno(err, -errno, "address store: list");
     while ((e = readdir(d)))
-        if (strncmp(e->d_name, "used-", 5) == 0 && unlinkat(s->dir, e->d_name, 0))
+        if ((strncmp(e->d_name, "used-", 5) == 0 || strcmp(e->d_name, "new") == 0) &&
+            unlinkat(s->dir, e->d_name, 0))
             return pw_err_errno(err, -errno, "address store: remove %s", e->d_name);
     return 0;
 }

@@ -179,6 +179,8 @@ static void killed(void)
     snprintf(path, sizeof(path), "%s/ipam/kill/used-10.5.0.0", root);
     pw_fd fd = open(path, O_RDWR | O_CLOEXEC);
     is_int(pwrite(fd, "\x40", 1, 0), 1, "a map that is wrong in both ways");
+    pw_fd begun = openat(s.dir, "new", O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+    ok(begun >= 0, "an owner begun and not named");
     is_int(pwrite(s.lock, "1", 1, 0), 1, "and a change that was not finished");
     pw_store_close(&s);
     is_int(pw_store_open(&s, root, "kill", false, &err), 0, "opened: %s", err.msg);
@@ -187,6 +189,7 @@ static void killed(void)
     ok(used_a && !used_b, "the maps follow the owners");
     char byte = '?';
     ok(pread(s.lock, &byte, 1, 0) == 1 && byte == '0', "and the mark is gone");
+    ok(faccessat(s.dir, "new", F_OK, 0) != 0, "and what was begun");
 
     /* Killed right after the folder was made. */
     snprintf(path, sizeof(path), "%s/ipam/new", root);
