@@ -57,13 +57,13 @@ static json_t *entry(const struct pw_agent_conf *conf, const struct pw_agent_cla
 
     snprintf(mark, sizeof(mark), "0x%x", node->mark);
     json_t *e = json_pack(
-        "{s:s, s:s, s:i, s:o, s:o, s:o, s:b, s:b, s:b, s:s, s:{s:b, s:b, s:b, s:b}, s:o}", "type",
-        "podwire", "device", class ? class->device : conf->device, "mtu", (int)conf->mtu, "uplinks",
-        uplinks(conf), "nativeRanges", texts(node->native, node->n_native), "serviceRanges",
-        texts(node->services, node->n_services), "masquerade", node->masquerade, "conntrack",
-        node->ask_conntrack, "forwardAccept", node->forward_accept, "mark", mark, "capabilities",
-        "mac", true, "ips", true, "ipRanges", true, "io.kubernetes.cri.pod-annotations", true,
-        "ipam", ipam(pods, n_pods));
+        "{s:s, s:s, s:i, s:o, s:o, s:o, s:b, s:b, s:b, s:s, s:{s:b, s:b, s:b, s:b, s:b}, s:o}",
+        "type", "podwire", "device", class ? class->device : conf->device, "mtu", (int)conf->mtu,
+        "uplinks", uplinks(conf), "nativeRanges", texts(node->native, node->n_native),
+        "serviceRanges", texts(node->services, node->n_services), "masquerade", node->masquerade,
+        "conntrack", node->ask_conntrack, "forwardAccept", node->forward_accept, "mark", mark,
+        "capabilities", "mac", true, "ips", true, "ipRanges", true, "bandwidth", true,
+        "io.kubernetes.cri.pod-annotations", true, "ipam", ipam(pods, n_pods));
     if (!e)
         return NULL;
     /* A RuntimeClass says what its pods can use, so they have no other choice. */
