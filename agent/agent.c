@@ -6,11 +6,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "agent/backends.h"
 #include "agent/clock.h"
 #include "agent/reconcile.h"
 
-#define RETRY 5.0         /* seconds, after a failure */
-#define LOOK_EVERY 30.0   /* whether the node is as it should be */
+#define RETRY 5.0       /* seconds, after a failure */
+#define LOOK_EVERY 30.0 /* whether the node is as it should be */
+#define BACKENDS_EVERY 5.0
 #define FIRST_ANSWER 10.0 /* seconds */
 #define SWEEP_EVERY 300.0
 #define SAY_AGAIN 600.0
@@ -306,7 +308,12 @@ double pw_agent_run(struct pw_agent *a, double now)
         pw_reconcile(a, now);
         a->next_sweep = now + SWEEP_EVERY;
     }
+    if (a->dp && now >= a->next_backends) {
+        pw_backends_keep(a, now);
+        a->next_backends = now + BACKENDS_EVERY;
+    }
     next = sooner(next, pw_reconcile_run(a, now));
+    next = sooner(next, a->dp ? a->next_backends : next);
     next = sooner(next, sooner(a->known ? a->next_look : a->started + FIRST_ANSWER,
                                !a->dp           ? a->next_load
                                : a->self.n_pods ? a->next_sweep

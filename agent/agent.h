@@ -25,7 +25,7 @@ struct pw_agent {
     bool known, has_node; /* a list of nodes was seen; this node was in it */
 
     /* When what is due next: 0 at once. */
-    double next_load, next_peers, next_look, next_sweep;
+    double next_load, next_peers, next_look, next_sweep, next_backends;
     bool changed;  /* nodes, since the last pw_peers_sync */
     bool peers_in; /* the last pw_peers_sync succeeded */
     bool node_in;  /* the last pw_node_sync did */
@@ -37,14 +37,14 @@ struct pw_agent {
     bool listed;       /* the list is there */
 
     struct pw_log_again load_trouble, node_trouble, peers_trouble, refused_trouble, list_trouble,
-        not_trouble, sweep_trouble;
+        not_trouble, sweep_trouble, backends_trouble;
     /* Endpoints whose pod seems to be gone, while the API is asked (agent/reconcile.h). */
     struct pw_suspect *suspects; /* owned */
     size_t n_suspects;
     struct pw_watch pods;
     char pods_selector[800];
 
-    unsigned long syncs, sync_failures, swept, reconciled;
+    unsigned long syncs, sync_failures, swept, reconciled, restarted;
 };
 
 /* `conf` and `kube` are taken over. The caller frees with pw_agent_close, which changes nothing of

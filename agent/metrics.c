@@ -252,6 +252,8 @@ static void cluster(FILE *f, const struct pw_agent *a)
         (double)a->swept);
     one(f, "podwire_reconciled_total", "counter", "Endpoints of pods that are gone, removed.",
         (double)a->reconciled);
+    one(f, "podwire_backends_restarted_total", "counter", "vhost back-ends started again.",
+        (double)a->restarted);
 }
 
 /* /proc/self/statm: the second number is what is resident. */

@@ -3,6 +3,7 @@
 # podwired and an API server that behaves in every way it should not: the ways to other nodes follow
 # the Nodes all the same.
 # pw-test: timeout=300
+# shellcheck disable=SC2154,SC2119 # variables of lib.sh; its arguments may be left out
 . "$(dirname "$0")/../lib/tap.sh"
 . "$TOP/tests/agent/lib.sh"
 

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 # Lists for RuntimeClasses: pods of one get its device, with nothing to look up when they come.
+# shellcheck disable=SC2154,SC2119 # variables of lib.sh; its arguments may be left out
 . "$(dirname "$0")/../lib/tap.sh"
 . "$TOP/tests/agent/lib.sh"
 

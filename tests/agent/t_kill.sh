@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # podwired killed at any time and started again; pods that went while it was down.
 # pw-test: timeout=300
+# shellcheck disable=SC2154,SC2119 # variables of lib.sh; its arguments may be left out
 . "$(dirname "$0")/../lib/tap.sh"
 . "$TOP/tests/agent/lib.sh"
 
@@ -85,3 +86,17 @@ api DELETE nodes/n3
 agent_up
 ok "a node that went meanwhile" wait_for 30 no_way 3
 ok "the others stay" eval 'way 2 && way 4 && way 5'
+
+# A virtual machine's back-end whose supervisor was killed with it.
+jq -c '.device = "vhost-user"' "$TMP/conf" >"$TMP/vm"
+netns_up vm
+good "ADD of a vhost-user device" "$(cat "$TMP/vm")" ADD c-vm /run/netns/vm eth0
+pids() { pgrep -x podwire-vhost; }
+was=$(pids | tr '\n' ' ')
+ok "its back-end runs" test -n "$was"
+pgrep -x podwire-vhost | xargs kill -9
+ok "killed with its supervisor, it is started again" wait_for 30 eval '[ "$(metric podwire_backends_restarted_total)" = 1 ] && pids'
+agent_kill
+ok "it outlives the agent" eval 'sleep 0.5; pids'
+good "DEL" "$(cat "$TMP/vm")" DEL c-vm /run/netns/vm eth0
+nok "and not the pod" pids

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # podwired's CNI list: there when, and only when, the node can take pods; pods are made by it.
 # pw-test: timeout=180
+# shellcheck disable=SC2154,SC2119 # variables of lib.sh; its arguments may be left out
 . "$(dirname "$0")/../lib/tap.sh"
 . "$TOP/tests/agent/lib.sh"
 

@@ -3,7 +3,7 @@
 # podwired in a cluster of 1,000 nodes on a node with 500 pods: its memory; what rest and a change
 # cost is told, not asserted. The metrics of all of it are as Prometheus reads them.
 # pw-test: timeout=300
-# shellcheck disable=SC2154 # agent_pid is lib.sh's
+# shellcheck disable=SC2154,SC2119 # variables of lib.sh; its arguments may be left out
 . "$(dirname "$0")/../lib/tap.sh"
 . "$TOP/tests/agent/lib.sh"
 

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # podwired and TLS: whom it believes, authorities that rotate, kubeconfig and a pod's service account.
 # pw-test: timeout=180
-# shellcheck disable=SC2154 # variables of lib.sh
+# shellcheck disable=SC2154,SC2119 # variables of lib.sh; its arguments may be left out
 . "$(dirname "$0")/../lib/tap.sh"
 . "$TOP/tests/agent/lib.sh"
 
