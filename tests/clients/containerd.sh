@@ -76,7 +76,32 @@ rm "$STATE/fail"
 is "no such pod is listed" "$(cri ListPodSandbox </dev/null | grep -c 'items {')" 1
 unchanged "the failed pod leaves nothing behind" "$TMP/before"
 
-# 5. STATUS, from 2.1 on.
+# 5. A pod of each kind of device that this kernel allows, chosen by its annotation. Taps are for virtual machines:
+# a container of runc gets an empty namespace beside one, which the runtime must take as well.
+device_kinds() {
+    local kinds="veth tap pod-tap vhost-user"
+    [ -c /dev/net/tun ] || kinds=veth
+    "$BUILD/podwirectl" status --json | grep -q '"netkit": true' && kinds="netkit netkit-l2 $kinds"
+    echo "$kinds"
+}
+kind_of() { "$BUILD/podwirectl" endpoints --json | jq -r --arg a "$(pod_addr "$1" 1)" '.[]|select(any(.. | strings; . == $a or startswith($a + "/")))|.kind'; }
+if [ "$UNDER_TEST" = podwire ]; then
+    for kind in $(device_kinds); do
+        must ok "$kind: a pod starts" pod_up "k-$kind" "annotations { key: \"podwire.io/device\" value: \"$kind\" }"
+        is "$kind: that is what it got" "$(kind_of "k-$kind")" "$kind"
+        case $kind in
+        veth | netkit*)
+            ok "$kind: the node reaches it, IPv4" ping -c1 -W3 "$(pod_addr "k-$kind" 1)"
+            ok "$kind: the node reaches it, IPv6" ping -c1 -W3 "$(pod_addr "k-$kind" 2)" ;;
+        *) is "$kind: its addresses are the guest's, not the namespace's" \
+            "$(pod_exec "k-$kind" ip -o addr show | grep -c "$NET4\\.")" 0 ;;
+        esac
+    done
+    for kind in $(device_kinds); do ok "$kind: it stops and is removed" eval "pod_stop k-$kind && pod_remove k-$kind"; done
+    unchanged "no kind leaves anything behind" "$TMP/before"
+fi
+
+# 6. STATUS, from 2.1 on.
 case $CTD_VERSION in
 1.*) ;;
 *)
@@ -92,7 +117,7 @@ case $CTD_VERSION in
     fi ;;
 esac
 
-# 6. ctr run --cni reads the machine's own places.
+# 7. ctr run --cni reads the machine's own places.
 mount -t tmpfs tmpfs /opt
 mkdir -p /opt/cni/bin
 cp -r "$PLUGINS/." /opt/cni/bin/
@@ -105,3 +130,17 @@ ok "ctr run --cni gives a container its interface" ctr_run ctr1 /bin/ip addr sho
 like "with an IPv4 address of the network" "$(cat "$TMP/.out")" "inet $OTHER4\."
 like "and an IPv6 address" "$(cat "$TMP/.out")" "inet6 $OTHER6:"
 unchanged "ctr's container leaves nothing behind" "$TMP/before"
+
+# 8. The node's pods are lost with the runtime's memory of them: GC, by cnitool since no containerd calls it.
+if [ "$UNDER_TEST" = podwire ] && [ "$CTD_VERSION" = 2.1 ] && TOOL=$("$CLIENTS/get" -c cnitool-1.3 2>"$TMP/get"); then
+    must ok "pods to be forgotten" eval 'pod_up lost1 && pod_up lost2'
+    kill -9 "$CTD_PID"
+    find /sys/fs/cgroup -path "*$CGROUP*" -name cgroup.procs -exec cat {} + | sort -u | xargs -r kill -9
+    wait_for 10 eval '[ -z "$(find /sys/fs/cgroup -path "*$CGROUP*" -name cgroup.procs -exec cat {} +)" ]' || true
+    findmnt -rno TARGET | grep "^$STATE/state/" | sort -r | xargs -r umount -l
+    rm -rf "$STATE/root" "$STATE/state" /var/lib/cni/results
+    nok "something is left of them" diff <(ls /run/podwire/endpoints) /dev/null
+    ok "GC by cnitool" env NETCONFPATH="$CONFDIR" CNI_PATH="$PLUGINS" CNI_IFNAME=eth0 "$TOOL/bin/cnitool" gc podnet /var/run
+    is "frees all that they had" "$(find /run/podwire/endpoints /run/podwire/ipam/podnet/owners -type f | wc -l)" 0
+    is "on the node too" "$(ip -o link | grep -c ' pw-')" 0
+fi

@@ -47,7 +47,7 @@ plugin_dir() {
     ref=$(reference_plugins)
     mkdir -p "$CALLS"
     for p in "$ref"/*; do cp "$p" "$PLUGINS/"; done
-    [ "$UNDER_TEST" = bridge ] || cp "$BUILD/$UNDER_TEST" "$PLUGINS/"
+    [ "$UNDER_TEST" = bridge ] || cp "$BUILD/$UNDER_TEST" "$BUILD/podwire-vhost" "$PLUGINS/"
     mv "$PLUGINS/$UNDER_TEST" "$PLUGINS/$UNDER_TEST.real"
     cp "$CLIENTS/record" "$PLUGINS/$UNDER_TEST"
     # Fails its ADD for as long as $STATE/fail is there.
@@ -68,7 +68,7 @@ plugin_conf() { # the plugin under test with its IPAM, as an element of a list
     local routes='[{"dst":"0.0.0.0/0"},{"dst":"::/0"}]'
     case $UNDER_TEST in
     podwire) cat <<X
-{"type":"podwire","podDevices":["netkit","veth"],"capabilities":$CAPABILITIES,
+{"type":"podwire","podDevices":["netkit","netkit-l2","veth","tap","pod-tap","vhost-user"],"capabilities":$CAPABILITIES,
  "ipam":{"type":"podwire","ranges":$ranges,"routes":$routes}}
 X
         ;;

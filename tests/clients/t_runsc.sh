@@ -12,7 +12,7 @@ need ip jq
 RUNSC=$("$CLIENTS/get" -c runsc 2>"$TMP/get") || skip_all "runsc: $(cat "$TMP/get")"
 client podman-4.3
 plugin_dir
-PODMAN_RUNTIME=runsc
+export PODMAN_RUNTIME=runsc
 . "$TOP/tests/clients/podman.sh"
 # runsc takes /proc/sys/net/core/rmem_default for a sign of the machine's own network; newer kernels show it in
 # every namespace.

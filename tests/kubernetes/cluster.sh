@@ -37,13 +37,14 @@ bg_stop() { # NAME [SIGNAL]
     local pid
     pid=$(cat "$C/pid/$1")
     kill "-${2:-TERM}" "$pid" 2>/dev/null || true
-    wait_for 10 eval "! kill -0 $pid"
+    # Whoever started it may not have heard of its end yet.
+    wait_for 10 eval "! grep -q '^State:.[^Z]' /proc/$pid/status"
 }
 
 step() {
     # What a step needs of this script; readonly variables of the shell itself stay out.
     { declare -f; declare -p C K8S KUBECONFIG HOME TOP TMP BUILD CLIENT CLIENTS SOCK STATE IMAGE GROUP NODE_PID API4 API6 \
-        POD_CIDRS SERVICE_CIDRS AGENT_IMAGE IP4 IP6 SVC PORT_TCP PORT_UDP PWT; } >"$C/state.sh"
+        POD_CIDRS SERVICE_CIDRS AGENT_IMAGE NEXT_IMAGE IP4 IP6 SVC PORT_TCP PORT_UDP PWT; } >"$C/state.sh"
     echo "bash -c 'set -euo pipefail; . $C/state.sh; $*'"
 }
 
@@ -107,7 +108,7 @@ api_up() {
         --service-node-port-range=30000-32000
     wait_for 60 k get --raw /readyz
 }
-api_down() { bg_stop apiserver; }
+api_down() { bg_stop apiserver KILL; }
 
 control_plane() {
     client containerd-1.7
