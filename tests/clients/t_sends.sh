@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # What runtimes really send, replayed to the plugin as it was recorded from them (containerd 1.6 and
 # 2.1, podman 4.3, buildah 1.28, cnitool 1.3): eleven habits that the specification does not tell.
-# pw-test: vm-more
+# pw-test: vm
 . "$(dirname "$0")/../lib/tap.sh"
 # shellcheck source=lib.sh
 . "$TOP/tests/clients/lib.sh"
@@ -81,7 +81,7 @@ forget "$ID"
 ip netns exec p1 sleep 1000 &
 holder=$!
 cleanup kill $holder
-wait_for 5 test "/proc/$holder/ns/net" -ef /run/netns/p1
+wait_for 30 test "/proc/$holder/ns/net" -ef /run/netns/p1
 exec 9</run/netns/p1
 mkdir -p /run/clients/state/netns
 touch /run/clients/state/netns/cni-536151ff

@@ -4,7 +4,7 @@
 # nothing; after DEL killed there, DEL does. And each system call of ADD failing: ADD then undoes
 # what it did, or succeeds all the same.
 # In the guests, with netkit pods, at every 20th call: the rest of the plugin is the same there.
-# pw-test: vm-more
+# pw-test: vm
 # pw-test: timeout=900 serial
 . "$(dirname "$0")/../lib/tap.sh"
 . "$TOP/tests/cni/lib.sh"

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # STATUS in detail: what keeps the node from taking pods, with its code; what does not, is only told;
 # what somebody damaged is mended. (A kernel without tcx: vm/t_no_tcx.)
-# pw-test: vm-more
+# pw-test: vm
 . "$(dirname "$0")/../lib/tap.sh"
 . "$TOP/tests/cni/lib.sh"
 need nft mount

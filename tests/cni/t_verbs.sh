@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # Each command of the specification, on its own: what ADD makes, in every version; CHECK finds what
 # is missing and bears what others change; DEL twice, without namespace, without prevResult.
-# pw-test: vm-more
+# pw-test: vm
 # pw-test: timeout=240
 . "$(dirname "$0")/../lib/tap.sh"
 . "$TOP/tests/cni/lib.sh"
@@ -106,7 +106,7 @@ walk_same "leaves nothing either" "$TMP/before" p1 p2
 netns_up gone
 good "ADD" "$(conf 1.1.0)" ADD c1 /run/netns/gone eth0
 ip netns del gone
-wait_for 5 eval '! ls /sys/class/net | grep -q ^pw-'
+wait_for 30 eval '! ls /sys/class/net | grep -q ^pw-'
 good "ADD of the same id after its namespace went" "$(conf 1.1.0)" ADD c1 /run/netns/p1 eth0
 good "DEL" "$(conf 1.1.0)" DEL c1 /run/netns/p1 eth0
 walk_same "nothing is left of both" "$TMP/before" p1 p2

@@ -4,7 +4,7 @@
 # between pods, and to and from the wire, and every byte arrives. With redirection off the bytes arrive
 # too; how large the segments are is the kernel's affair then: the stack of kernels that carry the
 # jumbo header turns down IPv6 packets larger than 64 KiB that it shall forward (Packet Too Big).
-# pw-test: vm-more
+# pw-test: vm
 # pw-test: timeout=200
 # shellcheck disable=SC2086 # addresses, names and numbers: nothing to split
 . "$(dirname "$0")/../lib/tap.sh"

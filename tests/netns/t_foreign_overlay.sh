@@ -4,7 +4,7 @@
 # podwire has none of its own, and leaves that traffic to the stack in both directions. So it is too
 # when the operator names the device in "uplinks", where packets may be redirected to it.
 # Seen to fail: pw_fib_judge without asking whether the device is an uplink, `path` then says redirect.
-# pw-test: vm-more
+# pw-test: vm
 # pw-test: timeout=120
 # shellcheck disable=SC2153 # IP4, IP6 ... come from topo.sh
 . "$(dirname "$0")/../lib/tap.sh"

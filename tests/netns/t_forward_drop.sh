@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # A FORWARD policy of drop, as docker, ufw and firewalld leave it: what is redirected works on, what the
 # stack must forward is lost; the node says so, with the remedy; forwardAccept lets it pass.
-# pw-test: vm-more
+# pw-test: vm
 # pw-test: timeout=200
 . "$(dirname "$0")/../lib/tap.sh"
 . "$TOP/tests/lib/topo.sh"

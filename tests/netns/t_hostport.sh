@@ -3,7 +3,7 @@
 # hostPort through the reference portmap plugin, chained after ours: from outside, from another node,
 # from the host, from another pod and from the pod itself, with redirection on and off.
 # Seen to fail: mutate.sh ct-question-hostport.
-# pw-test: vm-more
+# pw-test: vm
 # pw-test: timeout=200
 . "$(dirname "$0")/../lib/tap.sh"
 . "$TOP/tests/lib/topo.sh"

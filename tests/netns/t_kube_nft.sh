@@ -5,7 +5,6 @@
 # affinity; Services of no endpoint; endpoints that change under load. TCP and UDP, IPv4 and IPv6,
 # redirection on and off.
 # Seen to fail: mutate.sh ct-question-nft (Services here), and with the affinity rule left out.
-# pw-test: vm-more
 # pw-test: timeout=400
 . "$(dirname "$0")/../lib/tap.sh"
 . "$TOP/tests/lib/topo.sh"

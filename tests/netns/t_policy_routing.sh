@@ -3,7 +3,7 @@
 # Routing that the programs' own lookup does not follow, rules by mark and xfrm policies, is obeyed by
 # packets that enter or leave the node: all of them go by the stack as soon as the node has such.
 # Seen to fail: with PW_CONF_WIRE always set (loader/node.c, conf_of).
-# pw-test: vm-more
+# pw-test: vm
 # pw-test: timeout=120
 # shellcheck disable=SC2153 # IP4, IP6, N2_4 ... come from topo.sh
 . "$(dirname "$0")/../lib/tap.sh"

@@ -3,7 +3,7 @@
 # A second way to the wire that carries none of our programs, and routes that differ by direction:
 # conntrack sees both directions of a flow or neither, so nothing hangs and nothing is INVALID.
 # Seen to fail: mutate.sh uplink, reply-way.
-# pw-test: vm-more
+# pw-test: vm
 # pw-test: timeout=200
 # shellcheck disable=SC2086 # addresses, names and numbers: nothing to split
 . "$(dirname "$0")/../lib/tap.sh"

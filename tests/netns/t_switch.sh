@@ -3,7 +3,7 @@
 # Redirection switched off and on under traffic, again and again: no flow stalls, no byte is wrong, no
 # datagram is lost, and conntrack calls nothing invalid.
 # Seen to fail: without the raw chain of our table (mutate.sh notrack).
-# pw-test: vm-more
+# pw-test: vm
 # pw-test: timeout=300
 . "$(dirname "$0")/../lib/tap.sh"
 . "$TOP/tests/lib/topo.sh"

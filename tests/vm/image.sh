@@ -21,7 +21,10 @@ vm_boot_modules=(virtio_pci virtio_blk virtio_console ext4 overlay)
 vm_root() {
     local key dir
     key=$(sha256sum <<<"$VM_SUITE ${vm_root_packages[*]} $(declare -f vm_make_root)")
-    dir=$(debs_once "vm/root-${key:0:12}" vm_make_root) && echo "$dir/root.img"
+    # A mirror may fail once in hundreds of packages.
+    dir=$(debs_once "vm/root-${key:0:12}" vm_make_root) ||
+        dir=$(debs_once "vm/root-${key:0:12}" vm_make_root) || return 1
+    echo "$dir/root.img"
 }
 
 vm_make_root() { # DIR
