@@ -3,7 +3,7 @@
 # Kind vhost-user: what ADD starts and answers, that it outlives the plugin and holds nothing of the
 # caller's, whom the socket lets in, CHECK, STATUS, GC and podwirectl when processes are killed, DEL in
 # every state. Traffic is t_vhost_traffic's.
-# pw-test: timeout=240
+# pw-test: timeout=480
 . "$(dirname "$0")/../lib/tap.sh"
 . "$TOP/tests/cni/lib.sh"
 [ -c /dev/net/tun ] || skip_all "no /dev/net/tun"
