@@ -48,6 +48,7 @@ diag "$SECONDS s"
 
 # --- a node comes, and goes ---
 flows "a node comes: " -s "$(step 'node_up 3; echo ${NODE_PID[3]} >$C/pid/n3; wait_for 90 all_ready 3')" < <(lasting)
+# shellcheck disable=SC2034 # read by cluster.sh
 NODE_PID[3]=$(cat "$C/pid/n3")
 wait_for 30 all_ready 3 || { why_not_ready kube-system; agent_log 3; tell kubelet-n3; }
 must ok "three nodes are Ready" all_ready 3
@@ -72,16 +73,20 @@ ok "its pods are forgotten too" wait_for 60 no_pods pod=c1
 diag "$SECONDS s"
 
 # --- off the nodes again ---
-k delete -f "$C/pods.yaml" --wait=true >/dev/null
 k -n kube-system delete daemonset podwire >/dev/null
-ok "without the agent pods still come" eval 'apply "$C/c1.yaml"; k delete pod c1; sed s/n3/n2/ "$C/c1.yaml" >"$C/c2.yaml"; apply "$C/c2.yaml"; wait_for 60 pods_ready pod=c1 1'
-k delete pod c1 >/dev/null
+sed s/n3/n2/ "$C/c1.yaml" >"$C/c2.yaml"
+ok "without the agent pods still come" eval 'apply "$C/c2.yaml" && wait_for 60 pods_ready pod=c1 1'
 sed 's#"podwire:#"localhost/podwire:#' "$TOP/deploy/kubernetes/uninstall.yaml" >"$C/uninstall.yaml"
-ok "uninstall.yaml" apply "$C/uninstall.yaml"
-wait_for 5 k -n kube-system get daemonset/podwire-uninstall
-ok "is through on all nodes" k -n kube-system rollout status daemonset/podwire-uninstall --timeout=90s
+must ok "uninstall.yaml" apply "$C/uninstall.yaml"
+ok "its pods run" wait_for 60 eval '[ "$(k -n kube-system get pods -l app.kubernetes.io/name=podwire-uninstall -o json | jq "[.items[]|select(.status.phase==\"Running\")]|length")" = 2 ]'
+flows "while it waits for the pods: " < <(lasting)
+k delete -f "$C/pods.yaml" -f "$C/c2.yaml" --wait=true >/dev/null
+wait_for 90 k -n kube-system rollout status daemonset/podwire-uninstall --timeout=1s || { why_not_ready kube-system
+    diag "$(in_node 2 ls /run/podwire/endpoints)"; tell containerd-n2; }
+ok "with the pods gone it is through on all nodes" k -n kube-system rollout status daemonset/podwire-uninstall --timeout=1s
 for n in 1 2; do
-    is "n$n: nothing of ours is left" "$(in_node $n sh -c 'find /sys/fs/bpf /opt/cni/bin /etc/cni/net.d /run/podwire -mindepth 1; ip -o link | grep pw-
-        nft list tables | grep podwire; ip route show proto 120; ip -6 route show proto 120' 2>/dev/null)" ""
+    is "n$n: nothing of ours is left" "$(in_node $n sh -c 'find /sys/fs/bpf/podwire /opt/cni/bin /etc/cni/net.d /run/podwire \
+        -mindepth 1; ip -o link | grep pw-; nft list tables | grep podwire; ip route show proto 120
+        ip -6 route show proto 120' 2>/dev/null)" ""
 done
 diag "$SECONDS s"
