@@ -103,6 +103,33 @@ static int read_devices(struct pw_netconf *c, struct pw_err *err)
     return 0;
 }
 
+/* "namespaceDevices": for pods of these Kubernetes namespaces instead of 'device'. Each is looked
+ * at, so that a mistake shows with the first pod, whose ever it is. */
+static int read_namespaces(struct pw_netconf *c, const struct pw_env *env, struct pw_err *err)
+{
+    char of[PW_ENV_ARG_LEN] = "";
+    const char *name;
+    json_t *map, *item;
+    int rc = pw_json_map(c->root, "namespaceDevices", &map, err);
+
+    if (rc || !map)
+        return rc;
+    pw_env_arg(env, "K8S_POD_NAMESPACE", of);
+    json_object_foreach (map, name, item) {
+        const char *device = json_string_value(item);
+        int choice = device ? pw_choice_find(device) : -1;
+        if (choice < 0)
+            return pw_err_set(err, PW_CNI_CONF,
+                              "'namespaceDevices.%.60s' is '%.40s', not one of " PW_CHOICE_NAMES,
+                              name, device ? device : "no string");
+        if (strcmp(name, of) == 0) {
+            c->device = (enum pw_choice)choice;
+            c->device_from = "namespaceDevices";
+        }
+    }
+    return 0;
+}
+
 static int read_tap(struct pw_netconf *c, struct pw_err *err)
 {
     const char *name = "";
@@ -531,6 +558,8 @@ static int read_root(struct pw_netconf *c, const struct pw_env *env, struct pw_e
     pw_node_conf_default(&c->node);
     memcpy(c->node.network, c->name, strlen(c->name) + 1);
     rc = read_devices(c, err);
+    if (!rc)
+        rc = read_namespaces(c, env, err);
     c->redirect_tap = env->redirect_tap;
     if (!rc)
         rc = pw_json_bool(c->root, "redirectTap", &c->redirect_tap, err);

@@ -42,6 +42,7 @@ struct pw_netconf {
     json_t *root;
     enum pw_version version;
     const char *name;
+    const char *device_from; /* key by which the pod's namespace has 'device'; NULL: none */
 
     enum pw_choice device; /* the operator's */
     unsigned pod_devices;  /* bit set of enum pw_choice that a pod may ask for */

@@ -90,7 +90,8 @@ int pw_plan_device(const struct pw_netconf *conf, const struct pw_features *feat
                    struct pw_plan_device *out, struct pw_err *err)
 {
     if (!conf->pod_device)
-        return by_choice(conf->device, conf, features, "configuration", out, err);
+        return by_choice(conf->device, conf, features,
+                         conf->device_from ? conf->device_from : "configuration", out, err);
     int c = pw_choice_find(conf->pod_device);
     if (c < 0)
         return pw_err_set(err, PW_CNI_CONF, "%s is '%.40s', not one of " PW_CHOICE_NAMES,

@@ -33,6 +33,16 @@ gone
 added "veth by configuration" '.device="veth"'
 is "is veth" "$(record .device)" veth
 gone
+ns='.namespaceDevices={machines: "tap", plain: "veth"}'
+added "veth by namespace" ".device=\"tap\" | $ns" CNI_ARGS="K8S_POD_NAMESPACE=plain;K8S_POD_NAME=p"
+is "is veth" "$(record .device)" veth
+like "and says why" "$(record .why)" namespaceDevices
+gone
+added "another namespace" "$ns | .device=\"veth\"" CNI_ARGS="K8S_POD_NAMESPACE=other;K8S_POD_NAME=p"
+like "has what all have" "$(record .why)" configuration
+gone
+bad "a namespace's device that is none" 7 "$(conf 1.1.0 '.namespaceDevices={x: "bridge"}')" ADD c1 /run/netns/p1 eth0
+like "is named" "$(answer .msg)" "namespaceDevices.x"
 bad "an annotation, though pods may not choose" 7 "$(conf 1.1.0 "$(annotation veth)")" ADD c1 /run/netns/p1 eth0
 like "says that" "$(answer .msg)" "podDevices"
 added "an annotation that may" ".podDevices=[\"veth\"] | $(annotation veth)"
