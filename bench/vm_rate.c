@@ -10,6 +10,7 @@
  * sandboxing runtime on the reference ptp plugin.
  */
 #include <getopt.h>
+#include <sched.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -42,6 +43,7 @@ static const struct vm_work works[] = {
 static struct options {
     unsigned rounds;
     const char *json, *only, *ways, *vhost;
+    bool urgent;
     struct vm_how how;
 } opt;
 
@@ -205,6 +207,9 @@ static int run(void *arg)
         dpdk = false;
     }
     vm_pin(opt.how.cpu[0]);
+    /* All that is started from here on inherits it. */
+    if (opt.urgent && sched_setscheduler(0, SCHED_RR, &(struct sched_param){.sched_priority = 5}))
+        fprintf(stderr, "vm-rate: no real-time priority: %s\n", strerror(errno));
     for (unsigned i = 0; i < LANES && !nb_stopping(); i++) {
         struct pw_err err = PW_ERR_INIT;
         order[i] = i;
@@ -258,6 +263,7 @@ static const char help[] =
     "\n"
     "  --rounds N   interleaved rounds (7)\n"
     "  --time S     seconds of each measurement (0.4); those with DPDK take about 4 each\n"
+    "  --urgent     at real-time priority, so that other work on the machine does not decide\n"
     "  --cpus G,B   CPUs of the guest and of the back-end (0,1)\n"
     "  --works ...  only these: 60, 1514, 64k-up, 64k-down, request, dpdk\n"
     "  --ways ...   only these: mirred-ptp (the baseline), mirred-podwire, tap, pod-tap, vhost, "
@@ -268,7 +274,8 @@ int main(int argc, char **argv)
     static const struct option options[] = {
         {"rounds", 1, NULL, 'r'}, {"time", 1, NULL, 't'}, {"cpus", 1, NULL, 'c'},
         {"works", 1, NULL, 'w'},  {"ways", 1, NULL, 'y'}, {"podwire", 1, NULL, 'p'},
-        {"json", 1, NULL, 'j'},   {"help", 0, NULL, 'h'}, {NULL, 0, NULL, 0},
+        {"urgent", 0, NULL, 'u'}, {"json", 1, NULL, 'j'}, {"help", 0, NULL, 'h'},
+        {NULL, 0, NULL, 0},
     };
     struct pw_err err = PW_ERR_INIT;
     struct nb_args defaults;
@@ -307,6 +314,9 @@ int main(int argc, char **argv)
             break;
         case 'y':
             opt.ways = optarg;
+            break;
+        case 'u':
+            opt.urgent = true;
             break;
         case 'p':
             opt.how.set.podwire = optarg;
