@@ -185,6 +185,8 @@ static int read_vhost(struct pw_netconf *c, struct pw_err *err)
         rc = pw_json_str(o, "mode", &mode, err);
     if (!rc)
         rc = pw_json_str(o, "program", &c->vhost.program, err);
+    if (!rc)
+        rc = pw_json_bool(o, "vhostNet", &c->vhost.vhost_net, err);
     if (rc)
         return rc;
     c->vhost.connect = strcmp(mode, "client") == 0;

@@ -54,6 +54,7 @@ struct pw_netconf {
         const char *socket;  /* its path, with {device}, {id}, {ifname}; NULL: by default */
         bool connect;        /* the VMM listens there */
         const char *program; /* the back-end; NULL: beside the plugin */
+        bool vhost_net;      /* the kernel's vhost-net moves the frames */
     } vhost;
     struct pw_node_conf node;
 

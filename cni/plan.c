@@ -277,6 +277,7 @@ static int plan_vhost(struct pw_plan *p, const struct pw_req *req, struct pw_err
     struct pw_vhost *v = &p->vhost;
 
     *v = (struct pw_vhost){.connect = req->conf.vhost.connect,
+                           .vhost_net = req->conf.vhost.vhost_net,
                            .has_owner = p->tap.has_owner,
                            .has_group = p->tap.has_group,
                            .owner = p->tap.owner,

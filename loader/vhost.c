@@ -61,10 +61,10 @@ int pw_vhost_program_check(const char *program, struct pw_err *err)
 static int write_record(int fd, const struct pw_vhost *v, const char *path, struct pw_err *err)
 {
     char mac[PW_MAC_STRLEN];
-    pw_json *o =
-        json_pack("{s:s, s:s, s:s, s:b, s:b, s:i, s:i, s:s}", "tap", v->tap, "program", v->program,
-                  "socket", v->socket, "connect", v->connect, "madeDir", v->made_dir, "queues",
-                  (int)v->queues, "mtu", (int)v->mtu, "mac", pw_mac_text(v->mac, mac));
+    pw_json *o = json_pack("{s:s, s:s, s:s, s:b, s:b, s:b, s:i, s:i, s:s}", "tap", v->tap,
+                           "program", v->program, "socket", v->socket, "connect", v->connect,
+                           "madeDir", v->made_dir, "vhostNet", v->vhost_net, "queues",
+                           (int)v->queues, "mtu", (int)v->mtu, "mac", pw_mac_text(v->mac, mac));
 
     if (o && v->has_owner)
         json_object_set_new(o, "owner", json_integer(v->owner));
@@ -99,7 +99,8 @@ static int parse(const char *data, size_t len, const char *tap, struct pw_vhost 
 {
     pw_json *o = json_loadb(data, len, 0, NULL);
     struct pw_vhost v = {.connect = json_is_true(json_object_get(o, "connect")),
-                         .made_dir = json_is_true(json_object_get(o, "madeDir"))};
+                         .made_dir = json_is_true(json_object_get(o, "madeDir")),
+                         .vhost_net = json_is_true(json_object_get(o, "vhostNet"))};
     char mac[PW_MAC_STRLEN];
     bool queues, mtu;
 

@@ -38,6 +38,7 @@ struct pw_vhost {
     char socket[108];
     bool connect;              /* the VMM listens there */
     bool made_dir;             /* the socket's folder is ours, and goes with it */
+    bool vhost_net;            /* rings go to the kernel's vhost-net */
     bool has_owner, has_group; /* the VMM's user and group; without both root */
     uint32_t owner, group;
     uint32_t queues, mtu;

@@ -103,6 +103,8 @@ static void build(struct command *c, const struct pw_vhost *v)
     add(c, "--mtu=%u", v->mtu);
     add(c, "--stats=%s", stats);
     add(c, "--supervise");
+    if (v->vhost_net)
+        add(c, "--vhost-net");
     add(c, "--ready-fd=%d", READY_FD);
     add(c, "--lock-fd=%d", LOCK_FD);
     if (v->connect) {

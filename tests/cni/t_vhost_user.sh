@@ -208,6 +208,10 @@ bad "no such program: STATUS" 50 "$(conf 1.1.0 '.podDevices=["vhost-user"] | .vh
 like "no such program: STATUS names it" "$(answer .msg)" "/nowhere/podwire-vhost"
 bad "a program that ends at once" 999 "$(conf 1.1.0 '.device="vhost-user" | .vhostUser.program="/bin/true"')" ADD c1 /run/netns/p1 eth0
 bad "a program that is none" 999 "$(conf 1.1.0 '.device="vhost-user" | .vhostUser.program="/bin"')" ADD c1 /run/netns/p1 eth0
+if [ ! -e /dev/vhost-net ]; then # where it is: tests/vhost/t_vhost_net
+    bad "vhost-net that is not there" 999 "$(conf 1.1.0 '.device="vhost-user" | .vhostUser.vhostNet=true')" ADD c1 /run/netns/p1 eth0
+    like "vhost-net that is not there: said by the back-end" "$(answer .msg)" "/dev/vhost-net.*modprobe vhost_net"
+fi
 bad "no such folder" 999 "$(conf 1.1.0 '.device="vhost-user" | .vhostUser.socket="/nowhere/a/{device}"')" ADD c1 /run/netns/p1 eth0
 like "no such folder: it is named" "$(answer .msg)" "/nowhere/a"
 mkdir "$TMP/busy"

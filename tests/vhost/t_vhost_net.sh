@@ -59,8 +59,19 @@ backend_start pairs --socket-path="$TMP/pairs.sock" --tap=t2 --queues=2 --vhost-
 ok "two pairs" "$fe" "$TMP/pairs.sock" 10
 backend_end
 
-# ---- a VMM with vhost-net of its own, on a pod's tap ----
+# ---- by the plugin ----
 netns_up p1 p2
+vu=$(conf 1.1.0 '.device="vhost-user" | .vhostUser.vhostNet=true')
+must good "kind vhost-user with vhostNet: ADD" "$vu" ADD c1 /run/netns/p1 eth0
+sock=$(answer '.interfaces[1].socketPath') tap=$(answer '.interfaces[0].name')
+sent=$(rx_packets "$tap")
+ok "kind vhost-user with vhostNet: works" "$fe" "$sock" 20
+is "kind vhost-user with vhostNet: frames reached the tap" "$(($(rx_packets "$tap") - sent))" 20
+is "kind vhost-user with vhostNet: moved by the kernel" \
+    "$("$VHOST" --show-stats="/run/podwire/vhost/$tap.stats" | jq '[.connections, .pairs[0].tx_frames] | tostring')" '"[1,0]"'
+good "kind vhost-user with vhostNet: DEL" "$vu" DEL c1 "" eth0
+
+# ---- a VMM with vhost-net of its own, on a pod's tap ----
 must good "a container pod" "$(conf 1.1.0)" ADD c2 /run/netns/p2 eth0
 server=$(answer '[.ips[].address|select(test(":")|not)][0]' | cut -d/ -f1)
 pod p2 socat UDP4-RECVFROM:7,fork EXEC:/bin/cat &
