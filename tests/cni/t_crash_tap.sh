@@ -3,5 +3,5 @@
 # As t_crash, of a pod with a tap in its namespace, from where the state record is written on.
 # pw-test: timeout=900 serial
 [ -c /dev/net/tun ] || { echo "1..0 # SKIP no /dev/net/tun"; exit 0; }
-export CRASH_CONF='.device="pod-tap"' CRASH_FROM='rename 1'
+export CRASH_CONF='.device="pod-tap"' CRASH_FROM='rename 2'
 exec "$(dirname "$0")/t_crash.sh"

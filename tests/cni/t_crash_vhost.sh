@@ -4,5 +4,5 @@
 # socket is left.
 # pw-test: timeout=900 serial
 [ -c /dev/net/tun ] || { echo "1..0 # SKIP no /dev/net/tun"; exit 0; }
-export CRASH_CONF='.device="vhost-user" | .vhostUser.socket="/run/podwire/vhost/{device}/vm.sock"' CRASH_FROM='rename 1'
+export CRASH_CONF='.device="vhost-user" | .vhostUser.socket="/run/podwire/vhost/{device}/vm.sock"' CRASH_FROM='rename 2'
 exec "$(dirname "$0")/t_crash.sh"
