@@ -22,10 +22,13 @@ int pw_netkit_from_pod(struct __sk_buff *skb)
 }
 
 /* What comes this way by the peer hook has been decided on and counted already; deciding again is
- * what catches the packets that did not. */
+ * what catches the packets that did not. What another pod's program sends into this one has been,
+ * too, and says so by what no pod knows. */
 SEC("tcx/ingress")
 int pw_netkit_guard(struct __sk_buff *skb)
 {
+    if (pw_passes(skb))
+        return pw_hand_on(skb);
     return pw_act(skb, PW_HOOK_TCX, true);
 }
 

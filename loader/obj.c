@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/random.h>
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
@@ -150,6 +151,17 @@ static void skel_destroyp(struct pw_datapath **skel)
         pw_datapath__destroy(*skel);
 }
 
+/* The number that netkit's programs know each other by. A map that is there already keeps its own.
+ */
+static int draw_pass(struct pw_datapath *skel, struct pw_err *err)
+{
+    uint8_t pass[8] = {0};
+    if (getrandom(pass + 2, sizeof(pass) - 2, 0) != sizeof(pass) - 2)
+        return pw_err_errno(err, -errno, "draw a random number");
+    memcpy(&skel->data_pw_pass->pw_pass, pass, sizeof(pass));
+    return 0;
+}
+
 static int load(struct pw_err *err)
 {
     __attribute__((cleanup(skel_destroyp))) struct pw_datapath *skel = pw_datapath__open();
@@ -164,6 +176,9 @@ static int load(struct pw_err *err)
         if (rc)
             return rc;
     }
+    rc = draw_pass(skel, err);
+    if (rc)
+        return rc;
     rc = bpf_object__load_skeleton(skel->skeleton);
     if (rc)
         return pw_err_errno(err, rc, "load the datapath into the kernel: %s", last_words);

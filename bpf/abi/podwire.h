@@ -84,6 +84,9 @@ enum pw_conf_flags {
  * it without a lookup.
  */
 #define PW_CONF_MAP ".data.pw_conf"
+/* The same of one number that is drawn once (bpf/lib/maps.h): two bytes of zero, six random ones.
+ */
+#define PW_PASS_MAP ".data.pw_pass"
 
 struct pw_conf {
     __u32 flags;       /* enum pw_conf_flags */
@@ -91,9 +94,9 @@ struct pw_conf {
     __u64 trace_until; /* CLOCK_MONOTONIC ns: drop events are written until then */
     /*
      * Programs remember for a few milliseconds where packets between two addresses go, for as long
-     * as this number stays the same. Whoever changes anything below, or removes or moves an address
-     * or an endpoint, writes another number here afterwards (a random one will do) where the change
-     * must hold at once; otherwise it holds after at most 20 ms.
+     * as this number stays the same. Whoever changes flags or anything below, or removes or moves
+     * an address or an endpoint, writes another number here afterwards (a random one will do) where
+     * the change must hold at once; otherwise it holds after at most 20 ms.
      */
     __u32 generation;
     __u32 n_uplinks, n_native4, n_native6, n_except4, n_except6;
@@ -210,6 +213,8 @@ enum pw_via {
     PW_VIA_NEIGH = 4,    /* bpf_redirect_neigh */
     PW_VIA_REPLY = 5,    /* answered in the program (ARP, ND) and sent back */
     PW_VIA_TUNNEL = 6,   /* bpf_skb_set_tunnel_key and bpf_redirect to the tunnel device */
+    PW_VIA_PASS = 7, /* bpf_redirect to the ingress of the target's host end, whose guard hands it
+                        on by bpf_redirect_peer */
 };
 
 /*

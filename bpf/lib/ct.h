@@ -157,9 +157,9 @@ static __always_inline void pw_ct_seen(int reason, __u8 tcp_flags)
         __sync_fetch_and_add(&pw_ct_epoch, 1);
 }
 
-/* pw_ct_ask4 for a TCP packet; `slice` as in pw_path_stamp. */
-static __noinline int pw_ct_tcp4(struct __sk_buff *skb, __u64 addrs, __be32 ports, __u8 flags,
-                                 __u32 slice)
+/* pw_ct_ask4 for a TCP packet; `slice` as in pw_path_slice. */
+static __always_inline int pw_ct_tcp4(struct __sk_buff *skb, __u64 addrs, __be32 ports, __u8 flags,
+                                      __u32 slice)
 {
     __u32 stamp = slice + pw_ct_epoch, i = pw_flow_index(addrs, ports);
     struct pw_flow4 *f = bpf_map_lookup_elem(&pw_flows4, &i);
@@ -176,8 +176,8 @@ static __noinline int pw_ct_tcp4(struct __sk_buff *skb, __u64 addrs, __be32 port
     return reason;
 }
 
-static __noinline int pw_ct_tcp6(struct __sk_buff *skb, const struct in6_addr *addrs, __be32 ports,
-                                 __u8 flags, __u32 slice)
+static __always_inline int pw_ct_tcp6(struct __sk_buff *skb, const struct in6_addr *addrs,
+                                      __be32 ports, __u8 flags, __u32 slice)
 {
     const __u64 *a = (const void *)addrs;
     __u32 stamp = slice + pw_ct_epoch;

@@ -65,6 +65,13 @@ static __always_inline int pw_judge_odd(struct __sk_buff *skb, union pw_meta m, 
     return -1;
 }
 
+/* Whether a packet that is larger than the next hop takes stays so: its segments may not be. */
+static __always_inline bool pw_too_big(struct __sk_buff *skb, __u32 l4, __u8 proto, bool v6,
+                                       const struct pw_path *p)
+{
+    return !pw_gso_fits(skb, l4, proto, v6 ? sizeof(struct ipv6hdr) : sizeof(struct iphdr), p->mtu);
+}
+
 /*
  * Step 5: the flow belongs to the fast path; what sends this packet to the stack all the same, and
  * marked. 0 when nothing does.
@@ -80,9 +87,7 @@ static __always_inline int pw_judge_packet(struct __sk_buff *skb, union pw_meta 
         return PW_IP_OPTIONS;
     if (unlikely(ttl <= 1))
         return PW_TTL;
-    if (unlikely(l3_len > p->mtu) &&
-        !pw_gso_fits(skb, m.l4, m.proto, v6 ? sizeof(struct ipv6hdr) : sizeof(struct iphdr),
-                     p->mtu))
+    if (unlikely(l3_len > p->mtu) && pw_too_big(skb, m.l4, m.proto, v6, p))
         return PW_MTU;
     return 0;
 }
@@ -133,7 +138,7 @@ static __always_inline void pw_decide4(struct __sk_buff *skb, enum pw_hook hook,
     v->reason = PW_MALFORMED;
     if ((m.flags & PW_P_MALFORMED) || (void *)(ip + 1) > pw_data_end(skb))
         return;
-    __u64 stamp = pw_path_stamp(skb->ifindex);
+    __u64 stamp = pw_path_stamp(skb, hook == PW_HOOK_UPLINK);
     struct pw_path4 *e = pw_path4_entry(PW_AT(__u64, &ip->saddr));
     if (!e) /* cannot be: the index is within the array */
         return;
@@ -143,6 +148,7 @@ static __always_inline void pw_decide4(struct __sk_buff *skb, enum pw_hook hook,
             v->reason = reason;
             return;
         }
+        pw_path_found(&e->path);
         e->stamp = stamp;
     }
     v->path = &e->path;
@@ -164,7 +170,7 @@ static __always_inline void pw_decide6(struct __sk_buff *skb, enum pw_hook hook,
         v->reason = reason ? reason : PW_MULTICAST;
         return;
     }
-    __u64 stamp = pw_path_stamp(skb->ifindex);
+    __u64 stamp = pw_path_stamp(skb, hook == PW_HOOK_UPLINK);
     struct pw_path6 *e = pw_path6_entry(&ip->saddr);
     if (!e)
         return;
@@ -174,6 +180,7 @@ static __always_inline void pw_decide6(struct __sk_buff *skb, enum pw_hook hook,
             v->reason = reason;
             return;
         }
+        pw_path_found(&e->path);
         e->stamp = stamp;
     }
     v->path = &e->path;

@@ -10,14 +10,52 @@
 #define PW_NEXT TCX_NEXT
 #define PW_DROP TCX_DROP
 
+/* Whether a frame that arrives at a netkit device's host end carries the pass. */
+static __always_inline bool pw_passes(const struct __sk_buff *skb)
+{
+    __u64 pass = pw_pass;
+    void *data = pw_data(skb);
+    return pass && data + PW_ETH <= pw_data_end(skb) &&
+           PW_AT(const __u64, data + PW_PASS_AT) == pass;
+}
+
+/* Hand it on into the pod. Its MACs, which nobody there is to see, become those of the device. */
+static __always_inline int pw_hand_on(struct __sk_buff *skb)
+{
+    void *data = pw_data(skb);
+    if (data + PW_ETH > pw_data_end(skb))
+        return PW_DROP;
+    PW_AT(__u64, data) = 0;
+    PW_AT(__u32, data + 8) = 0;
+    return bpf_redirect_peer(skb->ifindex, 0);
+}
+
+/*
+ * TTL, protocol and checksum of an IPv4 header as one word, as it lies there, with a TTL one lower:
+ * one taken from the TTL and added to the word of the sum in which it counts (RFC 1141). What is
+ * carried out of the sum comes in again below.
+ */
+static __always_inline __u32 pw_hop4(__u32 word)
+{
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+    __u64 sum = (__u64)word - 1 + 0x10000;
+    if (unlikely(sum >= 0xffff0000)) {
+        sum += 0x10000;
+        barrier_var(sum); /* a branch that is not taken costs less than none */
+    }
+    return sum;
+#else
+    __u32 sum = (word & 0xffff) + 0x100;
+    return (word & 0xffff0000) - 0x1000000 + ((sum + (sum >= 0xffff)) & 0xffff);
+#endif
+}
+
 /* One hop further: TTL and MACs. `data` is valid for both headers. */
 static __always_inline void pw_rewrite4(void *data, const struct pw_path *p)
 {
-    struct iphdr *ip = data + PW_ETH;
-    __u32 sum = ip->check + bpf_htons(0x0100); /* RFC 1141 */
+    void *ttl = data + PW_ETH + offsetof(struct iphdr, ttl);
 
-    ip->check = sum + (sum >= 0xffff);
-    ip->ttl--;
+    PW_AT(__u32, ttl) = pw_hop4(PW_AT(__u32, ttl));
     PW_AT(__u64, data) = PW_AT(const __u64, p->macs);
     PW_AT(__u32, data + 8) = PW_AT(const __u32, p->macs + 8);
 }
@@ -36,10 +74,10 @@ static __always_inline void pw_rewrite6(struct __sk_buff *skb, void *data, const
         bpf_csum_update(skb, ~(__u32)bpf_htons(1));
 }
 
-/* Count and send a packet that has been rewritten. */
-static __always_inline int pw_send(struct __sk_buff *skb, enum pw_hook hook, struct pw_path *p)
+/* Count and send a packet of `len` bytes that has been rewritten. */
+static __always_inline int pw_send(struct __sk_buff *skb, enum pw_hook hook, struct pw_path *p,
+                                   __u32 len)
 {
-    __u32 len = skb->len;
     __u8 kind = p->kind;
 
     /* Marks do not cross into another namespace by the stack, and so not by us. */
@@ -47,6 +85,11 @@ static __always_inline int pw_send(struct __sk_buff *skb, enum pw_hook hook, str
         skb->mark = 0;
     if (hook != PW_HOOK_UPLINK)
         pw_count_from(p->slot_from, len);
+    if (hook == PW_HOOK_NETKIT) { /* the usual first; the compiler would sort by number */
+        if (likely(kind == PW_PATH_WIRE))
+            return bpf_redirect(p->ifindex, 0);
+        barrier_var(kind);
+    }
     if (likely(kind == PW_PATH_LOCAL)) {
         pw_count_to(p->slot_to, len);
         return hook == PW_HOOK_NETKIT ? bpf_redirect(p->ifindex, 0)
@@ -54,6 +97,10 @@ static __always_inline int pw_send(struct __sk_buff *skb, enum pw_hook hook, str
     }
     if (likely(kind == PW_PATH_WIRE))
         return bpf_redirect(p->ifindex, 0);
+    if (kind == PW_PATH_PASS && hook != PW_HOOK_UPLINK) {
+        pw_count_to(p->slot_to, len);
+        return bpf_redirect(p->ifindex, BPF_F_INGRESS);
+    }
     if (kind == PW_PATH_TAP) {
         pw_count_to(p->slot_to, len);
         return bpf_redirect(p->ifindex, 0);
@@ -127,7 +174,7 @@ static __noinline int pw_slow(struct __sk_buff *skb, __u32 call)
             return PW_DROP;
         pw_rewrite6(skb, data, p, hook);
     }
-    return pw_send(skb, hook, p);
+    return pw_send(skb, hook, p, skb->len);
 }
 
 /* Tell the decision instead of carrying it out. */
@@ -155,6 +202,8 @@ static __always_inline int pw_explain(struct __sk_buff *skb, enum pw_hook hook)
             via = PW_VIA_NEIGH;
         else if (kind == PW_PATH_TUNNEL)
             via = PW_VIA_TUNNEL;
+        else if (kind == PW_PATH_PASS)
+            via = PW_VIA_PASS;
         else
             via = kind == PW_PATH_LOCAL && !netkit ? PW_VIA_PEER : PW_VIA_REDIRECT;
     }

@@ -4,23 +4,21 @@
  * linear part, on a path that is known. Whatever is not exactly that goes to pw_slow, which starts
  * again; so nothing here drops or judges by itself, and what it judges by is decide.h's.
  *
- * Written for the number of instructions: one pass over the headers, one lookup, no helper that
- * moves packet data (so `data` stays valid to the end), few values alive across a call (what is
- * cheap to read again, is).
+ * Written for the number of instructions: the path is looked up first, so that nothing read from
+ * the headers has to be kept over a call; headers are read by words, and few values are alive
+ * across a call (what is cheap to read again, is). No helper here moves packet data.
  */
 #ifndef PW_BPF_FAST_H
 #define PW_BPF_FAST_H
 
 #include "bpf/lib/deliver.h"
 
-/* Whether a packet with `room` bytes of layer 4 is TCP or UDP with a whole header. */
-static __always_inline bool pw_plain_l4(const void *l4, const void *end, __u8 proto, __u32 room)
-{
-    const struct tcphdr *tcp = l4;
+#define PW_UDP_V4 (PW_L4_V4 + sizeof(struct udphdr))
 
-    if (proto == IPPROTO_UDP)
-        return room >= sizeof(struct udphdr);
-    return proto == IPPROTO_TCP && room >= sizeof(*tcp) && (const void *)(tcp + 1) <= end &&
+/* Whether a packet with `room` bytes of layer 4, at least a UDP header, is TCP with a whole one. */
+static __always_inline bool pw_plain_tcp(const void *l4, const void *end, __u32 room)
+{
+    return room >= sizeof(struct tcphdr) && l4 + sizeof(struct tcphdr) <= end &&
            PW_AT(const __u8, l4 + 12) >= 5 << 4 && (PW_AT(const __u8, l4 + 12) >> 4) * 4U <= room;
 }
 
@@ -31,118 +29,150 @@ static __always_inline __u8 pw_tcp_flags(const struct __sk_buff *skb, const void
                                                            : PW_TCP_SYN;
 }
 
-static __always_inline int pw_fast4(struct __sk_buff *skb, void *data, enum pw_hook hook,
-                                    __u32 call)
+static __always_inline __u32 pw_slot(enum pw_hook hook, const struct pw_path *p)
 {
-    void *end = pw_data_end(skb);
+    return hook == PW_HOOK_UPLINK ? p->slot_to : p->slot_from;
+}
+
+/* The conntrack question about a packet that pw_fast4 has looked at. Out of line, so that nothing
+ * is kept over it where it is not asked. */
+static __noinline int pw_ask4(struct __sk_buff *skb, __u64 stamp)
+{
+    void *data = pw_data(skb);
     struct iphdr *ip = data + PW_ETH;
-    union pw_meta m = {.l4 = PW_L4_V4};
 
-    if (data + PW_L4_V4 + sizeof(struct udphdr) > end || PW_AT(__u8, ip) != 0x45 ||
-        (ip->frag_off & bpf_htons(PW_IP_FRAGMENT)) || !pw_sum4_right(ip))
-        goto slow;
-    __u32 l3_len = skb->len - PW_ETH, tot = bpf_ntohs(ip->tot_len);
-    if (tot > l3_len || tot < sizeof(*ip) ||
-        !pw_plain_l4(ip + 1, end, ip->protocol, tot - sizeof(*ip)))
-        goto slow;
+    if (data + PW_UDP_V4 > pw_data_end(skb))
+        return PW_CT_UNKNOWN;
+    __be32 ports = PW_AT(__be32, ip + 1);
+    if (ip->protocol == IPPROTO_TCP)
+        return pw_ct_tcp4(skb, PW_AT(__u64, data + PW_ETH + offsetof(struct iphdr, saddr)), ports,
+                          pw_tcp_flags(skb, ip + 1), pw_path_slice(stamp));
+    return pw_ct_ask4(skb, ip->saddr, ip->daddr, ports, IPPROTO_UDP);
+}
 
-    __u64 stamp = pw_path_stamp(skb->ifindex);
-    struct pw_path4 *e = pw_path4_entry(PW_AT(__u64, &ip->saddr));
-    if (!e || !pw_path4_known(e, data, stamp, hook != PW_HOOK_UPLINK)) {
+static __noinline int pw_ask6(struct __sk_buff *skb, __u64 stamp)
+{
+    void *data = pw_data(skb);
+    struct ipv6hdr *ip = data + PW_ETH;
+
+    if (data + PW_L4_V6 + sizeof(struct udphdr) > pw_data_end(skb))
+        return PW_CT_UNKNOWN;
+    __be32 ports = PW_AT(__be32, ip + 1);
+    if (ip->nexthdr == IPPROTO_TCP)
+        return pw_ct_tcp6(skb, &ip->saddr, ports, pw_tcp_flags(skb, ip + 1), pw_path_slice(stamp));
+    return pw_ct_ask6(skb, &ip->saddr, ports, IPPROTO_UDP);
+}
+
+static __always_inline int pw_fast4(struct __sk_buff *skb, enum pw_hook hook, __u32 call)
+{
+    void *data = pw_data(skb), *l3 = data + PW_ETH;
+    struct iphdr *ip = l3;
+
+    if (data + PW_UDP_V4 > pw_data_end(skb))
+        goto slow;
+    struct pw_path4 *e = pw_path4_entry(PW_AT(const __u64, l3 + offsetof(struct iphdr, saddr)));
+    if (!e)
+        goto slow;
+    if (!pw_path4_known(e, data, pw_path_stamp(skb, hook == PW_HOOK_UPLINK),
+                        hook != PW_HOOK_UPLINK)) {
         /* Most of what a wire brings may be the node's own. */
         if (hook == PW_HOOK_UPLINK && !pw_ep_by_ip4(ip->daddr))
             return PW_NEXT;
         goto slow;
     }
     struct pw_path *p = &e->path;
-    m.ports = PW_AT(__be32, ip + 1);
-    m.proto = ip->protocol;
-    if (hook != PW_HOOK_UPLINK && unlikely(m.ports == PW_DHCP4_SERVER))
+    /* Version, header length and fragment in one look. They leave the sum no way to overflow. */
+    __u64 first = PW_AT(const __u64, l3);
+    if ((first & bpf_cpu_to_be64(0xff00000000003fff)) != bpf_cpu_to_be64(0x4500000000000000) ||
+        !pw_sums_up(first + PW_AT(const __u32, l3 + 8) + e->sum))
         goto slow;
-    if (unlikely(p->reason))
-        return pw_leave(skb, hook == PW_HOOK_UPLINK ? p->slot_to : p->slot_from, p->reason, false,
-                        call);
-    if (pw_conf.flags & PW_CONF_ASK_CT) {
-        int reason = m.proto == IPPROTO_TCP
-                         ? pw_ct_tcp4(skb, PW_AT(__u64, &ip->saddr), m.ports,
-                                      pw_tcp_flags(skb, ip + 1), stamp >> 32)
-                         : pw_ct_ask4(skb, ip->saddr, ip->daddr, m.ports, m.proto);
+    /* What there is beyond a UDP header; of less it would be very much. */
+    __u32 len = skb->len, more = bpf_ntohs(ip->tot_len) - (PW_UDP_V4 - PW_ETH);
+    if (more > len - PW_UDP_V4)
+        goto slow;
+    /* Read for itself, which takes less than to get it out of a word. */
+    __u8 proto = *(const volatile __u8 *)&ip->protocol;
+    if (proto != IPPROTO_UDP &&
+        (proto != IPPROTO_TCP ||
+         !pw_plain_tcp(ip + 1, pw_data_end(skb), more + sizeof(struct udphdr))))
+        goto slow;
+    if (hook != PW_HOOK_UPLINK && unlikely(PW_AT(__be32, ip + 1) == PW_DHCP4_SERVER))
+        goto slow;
+    if (!p->plain) {
+        if (p->reason)
+            return pw_leave(skb, pw_slot(hook, p), p->reason, false, call);
+        if (unlikely(!(pw_conf.flags & PW_CONF_REDIRECT)))
+            goto slow;
+        int reason = pw_ask4(skb, e->stamp);
         if (unlikely(reason))
-            return pw_leave(skb, hook == PW_HOOK_UPLINK ? p->slot_to : p->slot_from, reason, false,
-                            call);
+            return pw_leave(skb, pw_slot(hook, p), reason, false, call);
     }
-    int reason = pw_judge_packet(skb, m, false, p, skb->len - PW_ETH, ip->ttl);
-    if (unlikely(reason))
-        return pw_leave(skb, hook == PW_HOOK_UPLINK ? p->slot_to : p->slot_from, reason, true,
-                        call);
+    if (unlikely(ip->ttl <= 1))
+        return pw_leave(skb, pw_slot(hook, p), PW_TTL, true, call);
+    if (unlikely(len > p->frame) && pw_too_big(skb, PW_L4_V4, ip->protocol, false, p))
+        return pw_leave(skb, pw_slot(hook, p), PW_MTU, true, call);
     pw_rewrite4(data, p);
-    return pw_send(skb, hook, p);
+    return pw_send(skb, hook, p, len);
 slow:
     return pw_slow(skb, call);
 }
 
-static __always_inline int pw_fast6(struct __sk_buff *skb, void *data, enum pw_hook hook,
-                                    __u32 call)
+static __always_inline int pw_fast6(struct __sk_buff *skb, enum pw_hook hook, __u32 call)
 {
-    void *end = pw_data_end(skb);
+    void *data = pw_data(skb);
     struct ipv6hdr *ip = data + PW_ETH;
-    union pw_meta m = {.l4 = PW_L4_V6};
 
-    if (data + PW_L4_V6 + sizeof(struct udphdr) > end || (PW_AT(__u8, ip) & 0xf0) != 0x60)
+    if (data + PW_L4_V6 + sizeof(struct udphdr) > pw_data_end(skb))
         goto slow;
-    __u32 l3_len = skb->len - PW_ETH, room = bpf_ntohs(ip->payload_len);
-    if (room + sizeof(*ip) > l3_len || !pw_plain_l4(ip + 1, end, ip->nexthdr, room))
-        goto slow;
-
-    __u64 stamp = pw_path_stamp(skb->ifindex);
     struct pw_path6 *e = pw_path6_entry(&ip->saddr);
-    if (!e || !pw_path6_known(e, data, stamp, hook != PW_HOOK_UPLINK)) {
+    if (!e)
+        goto slow;
+    if (!pw_path6_known(e, data, pw_path_stamp(skb, hook == PW_HOOK_UPLINK),
+                        hook != PW_HOOK_UPLINK)) {
         /* Most of what a wire brings may be the node's own. */
         if (hook == PW_HOOK_UPLINK && !pw_ep_by_ip6(&ip->daddr))
             return PW_NEXT;
         goto slow;
     }
     struct pw_path *p = &e->path;
-    m.ports = PW_AT(__be32, ip + 1);
-    m.proto = ip->nexthdr;
-    if (hook != PW_HOOK_UPLINK && unlikely(m.ports == PW_DHCP6_SERVER))
+    __u32 len = skb->len, room = bpf_ntohs(ip->payload_len);
+    if ((PW_AT(__u8, ip) & 0xf0) != 0x60 || room + PW_L4_V6 > len || room < sizeof(struct udphdr))
         goto slow;
-    if (unlikely(p->reason))
-        return pw_leave(skb, hook == PW_HOOK_UPLINK ? p->slot_to : p->slot_from, p->reason, false,
-                        call);
-    if (pw_conf.flags & PW_CONF_ASK_CT) {
-        int reason = m.proto == IPPROTO_TCP ? pw_ct_tcp6(skb, &ip->saddr, m.ports,
-                                                         pw_tcp_flags(skb, ip + 1), stamp >> 32)
-                                            : pw_ct_ask6(skb, &ip->saddr, m.ports, m.proto);
+    if (ip->nexthdr != IPPROTO_UDP &&
+        (ip->nexthdr != IPPROTO_TCP || !pw_plain_tcp(ip + 1, pw_data_end(skb), room)))
+        goto slow;
+    if (hook != PW_HOOK_UPLINK && unlikely(PW_AT(__be32, ip + 1) == PW_DHCP6_SERVER))
+        goto slow;
+    if (!p->plain) {
+        if (p->reason)
+            return pw_leave(skb, pw_slot(hook, p), p->reason, false, call);
+        if (unlikely(!(pw_conf.flags & PW_CONF_REDIRECT)))
+            goto slow;
+        int reason = pw_ask6(skb, e->stamp);
         if (unlikely(reason))
-            return pw_leave(skb, hook == PW_HOOK_UPLINK ? p->slot_to : p->slot_from, reason, false,
-                            call);
+            return pw_leave(skb, pw_slot(hook, p), reason, false, call);
     }
-    int reason = pw_judge_packet(skb, m, true, p, skb->len - PW_ETH, ip->hop_limit);
-    if (unlikely(reason))
-        return pw_leave(skb, hook == PW_HOOK_UPLINK ? p->slot_to : p->slot_from, reason, true,
-                        call);
+    if (unlikely(ip->hop_limit <= 1))
+        return pw_leave(skb, pw_slot(hook, p), PW_TTL, true, call);
+    if (unlikely(len > p->frame) && pw_too_big(skb, PW_L4_V6, ip->nexthdr, true, p))
+        return pw_leave(skb, pw_slot(hook, p), PW_MTU, true, call);
     pw_rewrite6(skb, data, p, hook);
-    return pw_send(skb, hook, p);
+    return pw_send(skb, hook, p, len);
 slow:
     return pw_slow(skb, call);
 }
 
 static __always_inline int pw_act(struct __sk_buff *skb, enum pw_hook hook, bool quiet)
 {
-    void *data = pw_data(skb);
     __u32 call = PW_CALL(hook, quiet);
 
     /* skb->protocol is what the stack goes by; pw_decide sees to it that the frame says the same,
      * and a known path has the frame's EtherType in its key (from the wire: it cannot differ). */
-    if (data + PW_ETH <= pw_data_end(skb) && !skb->vlan_present && skb->pkt_type == PACKET_HOST) {
-        __be16 proto = PW_AT(__be16, data + 12);
-        if (likely(proto == skb->protocol)) {
-            if (likely(proto == bpf_htons(ETH_P_IP)))
-                return pw_fast4(skb, data, hook, call);
-            if (proto == bpf_htons(ETH_P_IPV6))
-                return pw_fast6(skb, data, hook, call);
-        }
+    if (!skb->vlan_proto && skb->pkt_type == PACKET_HOST) {
+        if (likely(skb->protocol == bpf_htons(ETH_P_IP)))
+            return pw_fast4(skb, hook, call);
+        if (skb->protocol == bpf_htons(ETH_P_IPV6))
+            return pw_fast6(skb, hook, call);
     }
     return pw_slow(skb, call);
 }

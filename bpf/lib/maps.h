@@ -10,6 +10,15 @@
  * with flags of zero everything is left to the stack. */
 struct pw_conf pw_conf SEC(PW_CONF_MAP) = {};
 
+/*
+ * What a packet from a netkit pod to another carries in the place of its MACs from the one's
+ * program to the other's guard, which hands on into the pod what carries it and nothing else
+ * unseen: the end of the MAC of the destination (zero, as that of a layer 3 device) and 48 random
+ * bits that never leave the node's own network. Drawn by user space before the first load; 0: not
+ * in use.
+ */
+__u64 pw_pass SEC(PW_PASS_MAP) = 0;
+
 struct pw_tunnel pw_tunnel SEC(PW_TUNNEL_MAP) = {};
 
 struct {

@@ -115,16 +115,20 @@ static __always_inline union pw_meta pw_parse_l4(struct __sk_buff *skb, __u32 l4
 }
 
 /*
- * Whether a header without options sums up as it must; with options the stack looks. A sum of words
- * that is right is a multiple of 0xffff, and that is told by multiplying with the inverse of 0xffff
- * modulo 2^64: exact quotients, and only they, come out no larger than the largest quotient.
+ * Whether the words of a header sum up as they must: to a multiple of 0xffff. That is told by
+ * multiplying with the inverse of 0xffff modulo 2^64: exact quotients, and only they, come out no
+ * larger than the largest quotient.
  */
+static __always_inline bool pw_sums_up(__u64 sum)
+{
+    return sum * 0xfffefffefffeffffULL <= 0x0001000100010001ULL;
+}
+
+/* The same of a header without options; with options the stack looks. */
 static __always_inline bool pw_sum4_right(const struct iphdr *ip)
 {
     const __u32 *w = (const void *)ip;
-    __u64 sum = (__u64)w[0] + w[1] + w[2] + w[3] + w[4];
-
-    return sum * 0xfffefffefffeffffULL <= 0x0001000100010001ULL;
+    return pw_sums_up((__u64)w[0] + w[1] + w[2] + w[3] + w[4]);
 }
 
 /* IPv4, any form. Moves packet data. */

@@ -17,16 +17,28 @@ static __always_inline void pw_path_stack(struct pw_path *p, __u32 from, __u32 t
     p->slot_to = to;
 }
 
-static __always_inline void pw_path_local(struct pw_path *p, __u32 from, const struct pw_ep *to)
+/* To the endpoint `to`; `src` is the sending endpoint, NULL from the wire. */
+static __always_inline void pw_path_local(struct pw_path *p, const struct pw_ep *src,
+                                          const struct pw_ep *to)
 {
     __builtin_memcpy(p->macs, to->mac, 6);
     __builtin_memcpy(p->macs + 6, to->host_mac, 6);
     p->ifindex = to->ifindex;
     p->mtu = to->mtu;
-    p->slot_from = from;
+    p->slot_from = src ? src->slot : PW_SLOT_NONE;
     p->slot_to = to->slot;
     p->reason = 0;
-    p->kind = to->device == PW_DEV_TAP || (to->flags & PW_EP_LIMITED) ? PW_PATH_TAP : PW_PATH_LOCAL;
+    p->kind = PW_PATH_LOCAL;
+    if (to->device == PW_DEV_TAP || (to->flags & PW_EP_LIMITED)) {
+        p->kind = PW_PATH_TAP;
+    } else if (src && (src->device == PW_DEV_NETKIT || src->device == PW_DEV_NETKIT_L2) &&
+               to->device == PW_DEV_NETKIT && pw_pass) {
+        /* netkit's program cannot redirect into another namespace; the ingress of the target can,
+         * which is nearer than sending by the target's device. */
+        p->kind = PW_PATH_PASS;
+        PW_AT(__u32, p->macs) = 0;
+        PW_AT(__u64, p->macs + PW_PASS_AT) = pw_pass;
+    }
 }
 
 /*
@@ -59,7 +71,7 @@ static __noinline int pw_resolve_pod4(struct __sk_buff *skb, struct pw_path4 *e)
         if (dst->ifindex == ifindex)
             pw_path_stack(p, src->slot, dst->slot, PW_SELF);
         else
-            pw_path_local(p, src->slot, dst);
+            pw_path_local(p, src, dst);
     } else if (!pw_native4(daddr)) {
         pw_path_stack(p, src->slot, PW_SLOT_NONE, PW_OUTSIDE);
     } else if (!(pw_conf.flags & PW_CONF_WIRE)) {
@@ -72,7 +84,7 @@ static __noinline int pw_resolve_pod4(struct __sk_buff *skb, struct pw_path4 *e)
         pw_path_stack(p, src->slot, PW_SLOT_NONE, 0);
         p->reason = pw_wire(skb, &fib, p);
     }
-    e->addrs = (__u64)daddr << 32 | saddr;
+    pw_path4_addrs(e, saddr, daddr);
     e->mac = mac;
     return 0;
 }
@@ -102,7 +114,7 @@ static __noinline int pw_resolve_pod6(struct __sk_buff *skb, struct pw_path6 *e)
         if (dst->ifindex == ifindex)
             pw_path_stack(p, src->slot, dst->slot, PW_SELF);
         else
-            pw_path_local(p, src->slot, dst);
+            pw_path_local(p, src, dst);
     } else if (pw_is_link_local6(&ip->daddr)) {
         pw_path_stack(p, src->slot, PW_SLOT_NONE, PW_TO_HOST);
     } else if (!pw_native6(&ip->daddr)) {
@@ -132,7 +144,7 @@ static __noinline int pw_resolve_wire4(struct __sk_buff *skb, struct pw_path4 *e
         return PW_NOT_OURS;
 
     e->stamp = 0;
-    pw_path_local(&e->path, PW_SLOT_NONE, dst);
+    pw_path_local(&e->path, NULL, dst);
     if (!pw_native4(saddr))
         e->path.reason = PW_OUTSIDE;
     else if (!(pw_conf.flags & PW_CONF_WIRE))
@@ -141,7 +153,7 @@ static __noinline int pw_resolve_wire4(struct __sk_buff *skb, struct pw_path4 *e
         e->path.reason = PW_SOURCE_LOCAL;
     else
         e->path.reason = pw_reply_way4(skb, dst->ifindex, daddr, saddr);
-    e->addrs = (__u64)daddr << 32 | saddr;
+    pw_path4_addrs(e, saddr, daddr);
     return 0;
 }
 
@@ -155,7 +167,7 @@ static __noinline int pw_resolve_wire6(struct __sk_buff *skb, struct pw_path6 *e
         return PW_NOT_OURS;
 
     e->stamp = 0;
-    pw_path_local(&e->path, PW_SLOT_NONE, dst);
+    pw_path_local(&e->path, NULL, dst);
     __builtin_memcpy(e->addrs, &ip->saddr, 32);
     if (!pw_native6(&ip->saddr))
         e->path.reason = PW_OUTSIDE;

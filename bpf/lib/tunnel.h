@@ -126,7 +126,7 @@ static __noinline int pw_tunnel_source(struct __sk_buff *skb)
     }
 
     /* An IPv4 address is none of IPv6, though it may have the same bytes. */
-    __u64 stamp = pw_path_stamp(skb->ifindex) ^ (proto == bpf_htons(ETH_P_IP) ? 1U << 31 : 0);
+    __u64 stamp = pw_path_stamp(skb, false) ^ (proto == bpf_htons(ETH_P_IP) ? 1U << 31 : 0);
     __u32 i = pw_path_index(inner[0] + 3 * inner[1]);
     struct pw_source *s = bpf_map_lookup_elem(&pw_sources, &i);
     if (s && s->inner[0] == inner[0] && s->inner[1] == inner[1] && s->outer[0] == outer[0] &&

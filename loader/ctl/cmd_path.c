@@ -384,6 +384,9 @@ static void tell_decision(struct world *w, const struct question *q, struct answ
     case PW_VIA_REDIRECT:
         say(a, "Redirected to %s (bpf_redirect).", a->out);
         break;
+    case PW_VIA_PASS:
+        say(a, "Redirected to the program on %s, which hands it on into the pod.", a->out);
+        break;
     case PW_VIA_NEIGH:
         say(a,
             "Redirected to %s, where the kernel first asks for the neighbour's address "
@@ -455,7 +458,7 @@ static const char *via_name(uint32_t via)
     static const char *const names[] = {
         [PW_VIA_STACK] = "stack",       [PW_VIA_DROP] = "drop",   [PW_VIA_PEER] = "peer",
         [PW_VIA_REDIRECT] = "redirect", [PW_VIA_NEIGH] = "neigh", [PW_VIA_REPLY] = "reply",
-        [PW_VIA_TUNNEL] = "tunnel"};
+        [PW_VIA_TUNNEL] = "tunnel",     [PW_VIA_PASS] = "pass"};
     return via < PW_ARRAY_SIZE(names) ? names[via] : "unknown";
 }
 

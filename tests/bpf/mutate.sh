@@ -22,6 +22,13 @@ device-known|path.h|s/e->stamp == stamp/(e->stamp ^ stamp) >> 32 == 0/|paths
 address-known-v4|path.h|s/e->addrs == PW_AT(const __u64, addrs)/true/|paths
 path-forever|path.h|s/bpf_jiffies64() >> 1/0/|paths
 path-generation|path.h|s/ + pw_conf.generation//|source
+plain-off|path.h|s/(pw_conf.flags \& PW_CONF_REDIRECT)/true/|object
+plain-ct|path.h|s/!(pw_conf.flags \& PW_CONF_ASK_CT)/true/|conntrack
+pass-any|deliver.h|s/data + PW_PASS_AT) == pass/data + PW_PASS_AT) >= 0/|pass
+pass-zero|deliver.h|s/return pass \&\& data/return data/|pass
+pass-kept|deliver.h|/pw_hand_on/,/^}/s/PW_AT(__u64, data) = 0;//|pass
+pass-l2|resolve.h|s/to->device == PW_DEV_NETKIT \&\&/true \&\&/|pass
+pass-limited|resolve.h|s/ || (to->flags \& PW_EP_LIMITED)//|pass
 arp-sender|arp_nd.h|s/!pw_same_mac(arp->sha, ep->mac)/false/|neigh
 arp-sender-ip|arp_nd.h|0,/owner->ifindex != ep->ifindex/s//false/|neigh
 arp-own|arp_nd.h|s/if (owner \&\& owner->ifindex == ep->ifindex)/if (false)/|neigh
@@ -32,23 +39,24 @@ nd-own|arp_nd.h|s/if (own)$/if (false)/|neigh
 nd-hop-limit|arp_nd.h|s/ip->hop_limit != 255 ||/false ||/|neigh
 nd-checksum|arp_nd.h|s/nd->sum = pw_fold(sum)/nd->sum = 1/|neigh
 multicast|guard.h|s/ == bpf_htonl(0xe0000000) || addr == 0xffffffff/ == 1/|source
-dhcp-server|fast.h|s/unlikely(m.ports == PW_DHCP4_SERVER)/false/|source
-dhcp6-server|fast.h|s/unlikely(m.ports == PW_DHCP6_SERVER)/false/|source
+dhcp-server|fast.h|s/unlikely(PW_AT(__be32, ip + 1) == PW_DHCP4_SERVER)/false/|source
+dhcp6-server|fast.h|s/unlikely(PW_AT(__be32, ip + 1) == PW_DHCP6_SERVER)/false/|source
 router-advert|guard.h|s/return PW_RA_FROM_POD/return PW_MLD/|source
 icmp-redirect|decide.h|s/(__u8)m.ports == ICMP_REDIRECT/false/|source
 vlan|decide.h|s/unlikely(vlan || proto == bpf_htons(ETH_P_8021Q)/unlikely(vlan/|source
 pkt-type|fast.h|s/ \&\& skb->pkt_type == PACKET_HOST//|source
 sum4|parse.h|s/return sum \* .*/return true;/|headers
-tot-len|fast.h|s/tot > l3_len || //|headers
+tot-len|fast.h|s/more > len - PW_UDP_V4/false/|headers
 tcp-doff|fast.h|s/ >= 5 << 4 \&\&/ >= 0 \&\&/|headers
 options|parse.h|s/flags |= PW_P_OPTIONS/flags |= 0/|headers
-fragment|fast.h|s/ || *$/ ||/;s/(ip->frag_off \& bpf_htons(PW_IP_FRAGMENT)) ||/false ||/|headers
-ttl|decide.h|s/unlikely(ttl <= 1)/false/|headers
-mtu|decide.h|s/unlikely(l3_len > p->mtu)/false/|headers
+fragment|fast.h|s/0xff00000000003fff/0xff00000000000000/|headers
+version|fast.h|s/0xff00000000003fff/0x3fff/;s/0x4500000000000000/0/|headers
+ttl|fast.h|s/unlikely(ip->ttl <= 1)/false/|headers
+mtu|fast.h|s/unlikely(len > p->frame)/false/|headers
 gso|decide.h|s/return size + l3_bytes <= mtu/return true/|headers
 gso-doff|decide.h|s/size += (doff >> 4) \* 4/size += 20/|headers
-ttl-lowered|deliver.h|s/ip->ttl--;//|pods
-checksum-update|deliver.h|s/ip->check = sum + (sum >= 0xffff);//|pods
+ttl-lowered|deliver.h|s/word - 1 + 0x10000/word + 0x10000/|pods
+checksum-update|deliver.h|s/word - 1 + 0x10000/word - 1/|pods
 macs|deliver.h|s/PW_AT(__u32, data + 8) = .*;//|pods
 native|resolve.h|s/!pw_native4(saddr)/false/|wire
 native6|resolve.h|s/!pw_native6(&ip->saddr)/false/|wire

@@ -38,7 +38,9 @@ static void to_wire(void)
     dp_check(DP_A, &p, DP_STACK(OUTSIDE), "outside the native ranges");
     dp_udp(&p, DP_A, "fd00:1::2", "2001:db8::1");
     dp_check(DP_A, &p, DP_STACK(OUTSIDE), "outside the native ranges, IPv6");
-    dp_sh("ip addr add 10.9.0.1/32 dev up0 && ip addr add fd00:99::1/128 dev up0 nodad");
+    dp_sh("ip addr add 10.9.0.1/32 dev up0 && ip addr add fd00:99::1/128 dev up0 nodad && "
+          "for i in $(seq 100); do ip -6 route get fd00:99::1 | grep -q ^local && break; "
+          "sleep 0.05; done"); /* the kernel makes that route a little later */
     dp_udp(&p, DP_A, "10.1.0.2", "10.9.0.1");
     dp_check(DP_A, &p, DP_STACK(TO_HOST), "the node itself, in a native range");
     dp_udp(&p, DP_A, "fd00:1::2", "fd00:99::1");

@@ -14,7 +14,7 @@ trap 'rm -rf "$tree"' EXIT
 mutations() {
     cat <<'EOM'
 ct-question|bpf/lib/*.h|s/pw_conf\.flags & PW_CONF_ASK_CT/0/g|t_nat|service to a pod here
-ct-question-wire|bpf/lib/*.h|s/if \(pw_conf\.flags & PW_CONF_ASK_CT\)/if ((pw_conf.flags & PW_CONF_ASK_CT) && hook != PW_HOOK_UPLINK)/g; s/else if \(!\(pw_conf\.flags & PW_CONF_ASK_CT\)\)/else if (!(pw_conf.flags & PW_CONF_ASK_CT) \|\| hook == PW_HOOK_UPLINK)/g|t_nat|service to a pod elsewhere
+ct-question-wire|bpf/lib/*.h|s/if \(!p->plain\)/if (!p->plain \&\& hook != PW_HOOK_UPLINK)/g; s/else if \(!\(pw_conf\.flags & PW_CONF_ASK_CT\)\)/else if (!(pw_conf.flags & PW_CONF_ASK_CT) \|\| hook == PW_HOOK_UPLINK)/g|t_nat|service to a pod elsewhere
 ct-question-hostport|bpf/lib/*.h|s/pw_conf\.flags & PW_CONF_ASK_CT/0/g|t_hostport|from another pod
 ct-question-nft|bpf/lib/*.h|s/pw_conf\.flags & PW_CONF_ASK_CT/0/g|t_kube_nft|Service, pod here
 ct-reverse|bpf/lib/ct.h|s/    t\.ipv4\.saddr = daddr;.*?return 0;/    return 0;/s; s/    bpf_skb_load_bytes\(skb, off \+ offsetof\(struct ipv6hdr, daddr\), t\.ipv6\.saddr.*?return 0;/    return 0;/s|t_nat|same client port straight to the backend
@@ -29,17 +29,17 @@ guard-mac|bpf/lib/resolve.h|s/!pw_same_mac\(eth->h_source, src->mac\)/0/g|t_spoo
 guard-ip|bpf/lib/resolve.h|s/\|\| src->ifindex != ifindex//g; s/!pw_same_mac\(eth->h_source, src->mac\)/0/g|t_spoof|another pod's IPv4 address
 guard-arp|bpf/lib/arp_nd.h|s/!pw_same_mac\(arp->sha, ep->mac\)/0/|t_spoof|ARP: another MAC as sender
 guard-nd|bpf/lib/arp_nd.h|s/!pw_same_mac\(nd->opt_mac, ep->mac\)/0/|t_spoof|ND: solicitation with another MAC
-guard-netkit|bpf/datapath.bpf.c|s/(int pw_netkit_guard.*?)return [^;]*;/$1return TCX_NEXT;/s|vm:t_spoof|gets no further
-ttl|bpf/lib/deliver.h|s/ip->ttl--;//; s/bpf_htons\(0x0100\); /0; /|t_connect|pod-pod/udp4
+guard-netkit|bpf/datapath.bpf.c|s/(int pw_netkit_guard.*?)return pw_act[^;]*;/$1return TCX_NEXT;/s|vm:t_spoof|gets no further
+ttl|bpf/lib/deliver.h|s/word - 1 \+ 0x10000/word/|t_connect|pod-pod/udp4
 hop-limit|bpf/lib/deliver.h|s/ip->hop_limit--;//|t_connect|pod-pod/udp6
 fragments|bpf/lib/decide.h|s/if \(m\.flags & PW_P_FRAGMENT\)\n        return PW_FRAGMENT;\n    if \(m\.flags & PW_P_OPTIONS\)/if (0)/|t_differential|pod-
-ttl-one|bpf/lib/decide.h|s/unlikely\(ttl <= 1\)/0/|t_differential|pod-
-mtu|bpf/lib/decide.h|s/unlikely\(l3_len > p->mtu\)/0/|t_differential|pod-small
+ttl-one|bpf/lib/*.h|s/unlikely\((ip->)?ttl <= 1\)/0/|t_differential|pod-
+mtu|bpf/lib/*.h|s/unlikely\((l3_len > p->mtu|len > p->frame)\)/0/|t_differential|pod-small
 header-sum|bpf/lib/parse.h|s/return sum \* [^;]*;/return true;/|t_differential|pod-local/4
 plain-redirect|bpf/lib/deliver.h|s/: bpf_redirect_peer\(p->ifindex, 0\)/: bpf_redirect(p->ifindex, 0)/|t_path|pod to pod, redirected
-tap-peer|bpf/lib/resolve.h|s/to->device == PW_DEV_TAP \? PW_PATH_TAP : PW_PATH_LOCAL/PW_PATH_LOCAL/|t_path|veth to tap: pod to pod
+tap-peer|bpf/lib/resolve.h|s/to->device == PW_DEV_TAP \|\|/0 \|\|/|t_path|veth to tap: pod to pod
 guest-queue|bpf/datapath.bpf.c|s/bpf_redirect_peer\(skb->ifindex - PW_TAP_IFINDEX, 0\)/bpf_redirect(skb->ifindex - PW_TAP_IFINDEX, 0)/|t_path|pod-tap to veth: pod to pod
-wire-by-stack|bpf/lib/deliver.h|s/if \(likely\(kind == PW_PATH_WIRE\)\)\n        return bpf_redirect\(p->ifindex, 0\);/if (1)\n        return PW_NEXT;/|t_path|FIB redirect
+wire-by-stack|bpf/lib/deliver.h|s/if \(likely\(kind == PW_PATH_WIRE\)\)\n *return bpf_redirect\(p->ifindex, 0\);/if (1)\n        return PW_NEXT;/g|t_path|FIB redirect
 tunnel-path|bpf/lib/resolve.h|s/\(peer = pw_tunnel_to4\(daddr\)\)/(peer = 0)/; s/\(peer = pw_tunnel_to6\(&ip->daddr\)\)/(peer = 0)/|t_tunnel|vxlan: past the stack
 tunnel-reply|bpf/lib/wire.h|s/if \(pw_tunnel_to.\(remote\)\)/if (0)/g|t_cluster|nothing was dropped as INVALID
 tunnel-source|bpf/lib/tunnel.h|s/if \(whose\[0\] != outer.*?return PW_SPOOF_NODE;//s|t_cluster|and is counted

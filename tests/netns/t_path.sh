@@ -5,6 +5,7 @@
 # wire itself adds two (up0 to rt, rt to the far end).
 #   a peer redirect      passes neither netfilter nor the egress hook of the target's host end
 #   a plain redirect     passes no netfilter, but the egress hook of the device it is sent out of
+#   a pass               as a peer redirect, but arrives at the ingress hook of the target's host end
 #   the stack            passes netfilter's prerouting and forward, and that egress hook
 # Each count is the sum of an IPv4 flow and an IPv6 flow of the same length.
 # Seen to fail: mutate.sh plain-redirect, wire-by-stack.
@@ -55,16 +56,18 @@ EOS
 no_stack="pre=0 forward=0 post=0"
 by_stack="pre=$N forward=$N post=$N"
 
-# A netkit pod's packet is decided on before it is queued, and never gets to the primary. A guest's
+# A netkit pod's packet is decided on before it is queued, and never gets to its own primary; it gets
+# to that of another netkit pod, whose guard hands it on. A guest's
 # frame is written into its tap, and so is in no queue; into one, frames are sent like out of any
 # device (a tap has no peer).
 pod_to_pod() { # KIND POD KIND POD
-    local enters=$N egress=0 queue=$N
+    local enters=$N egress=0 arrives=0 queue=$N
     case $1 in netkit*) enters=0 egress=$N ;; *tap) queue=0 ;; esac
+    case $1:$3 in netkit*:netkit) egress=0 arrives=$N ;; esac
     case $1:$3 in *:tap) egress=$N ;; esac
     case $1:$3 in netkit*:tap) queue=0 ;; esac
     way "$1 to $3: pod to pod, redirected" "$2" "$4" "${IP4[$4]}" "${IP6[$4]}" \
-        "$no_stack in:node:${HOSTIF[$2]}=$enters out:node:${HOSTIF[$4]}=$egress in:$4:eth0=$N queue=$queue"
+        "$no_stack in:node:${HOSTIF[$2]}=$enters out:node:${HOSTIF[$4]}=$egress in:node:${HOSTIF[$4]}=$arrives in:$4:eth0=$N queue=$queue"
 }
 
 rows() { # KIND POD POD
@@ -134,7 +137,7 @@ done
 for from in "${devices[@]}"; do
     for to in "${devices[@]}"; do
         via=peer
-        case $from:$to in netkit*:* | *:tap) via=redirect ;; esac
+        case $from:$to in netkit*:netkit) via=pass ;; netkit*:* | *:tap) via=redirect ;; esac
         for ip in IP4 IP6; do
             declare -n addr=$ip
             is "podwirectl path, $from to $to: $via, ${ip/IP/IPv}" \
