@@ -26,6 +26,9 @@ $(BUILD)/vm-rate: $(VM_RATE) $(BENCH_LIB) $(VMMNET_LIB) $(LOADER_LIB)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(STATIC) $(ALL_LDFLAGS) -o $@ $(VM_RATE) $(BENCH_LIB) $(VMMNET_LIB) $(LOADER_LIB) $(LIBS_JSON) -lpthread -lm
 
+# The guest behind vhost-user.
+PROGS += $(BUILD)/tests/vhost/guest
+
 # The counter for QEMU, for the plugin interface of Debian 12's QEMU (1) and of Debian 13's (4).
 PROGS += $(BUILD)/netbench-icount-1.so $(BUILD)/netbench-icount-4.so
 $(BUILD)/netbench-icount-%.so: bench/icount_plugin.c

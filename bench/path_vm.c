@@ -2,7 +2,10 @@
 /* Ways into a microVM. The guest is a namespace, and a process moves frames between the VM's tap
  * and the guest's device as a VMM would, the same for all of these paths, so that their difference
  * is that of the wiring. */
+#include <ctype.h>
+#include <dirent.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/if_tun.h>
 #include <net/if.h>
 #include <poll.h>
@@ -18,8 +21,8 @@
 #define FRAME (65536 + 64)
 
 struct vmm_arg {
-    const char *tap;
-    int guest; /* network namespace of the guest */
+    const char *tap, *socket; /* one of them */
+    int guest;                /* network namespace of the guest */
     int ready;
 };
 
@@ -68,8 +71,10 @@ static int vmm_main(void *p)
     }
 }
 
-int nb_vmm_start(struct nb_site *s, struct nb_pod *pod, const char *tap, bool in_pod,
-                 struct pw_err *err)
+/* Make the guest of a pod and start `fn` at `at`, which writes a byte to a->ready when it serves
+ * it. */
+static int start_vmm(struct nb_site *s, struct nb_pod *pod, const struct nb_spot *at,
+                     int (*fn)(void *), struct vmm_arg *a, struct pw_err *err)
 {
     int ready[2], rc;
     char name[32], c;
@@ -78,16 +83,59 @@ int nb_vmm_start(struct nb_site *s, struct nb_pod *pod, const char *tap, bool in
         return rc;
     if (pipe2(ready, O_CLOEXEC) < 0)
         return pw_err_errno(err, -errno, "pipe");
-    struct vmm_arg a = {tap, pod->guest, ready[1]};
-    struct nb_spot at = {&s->node[pod->node], in_pod ? pod->net : -1};
-    pid_t pid = nb_spawn(&at, vmm_main, &a, err);
+    a->guest = pod->guest;
+    a->ready = ready[1];
+    pid_t pid = nb_spawn(at, fn, a, err);
     close(ready[1]);
     bool up = pid > 0 && read(ready[0], &c, 1) == 1;
     close(ready[0]);
     if (pid < 0)
         return pid;
+    s->ours |= 1U << s->nhelpers;
     s->helper[s->nhelpers++] = pid;
-    return up ? 0 : pw_err_set(err, -EIO, "tap %s of guest %s did not start", tap, pod->name);
+    return up ? 0 : pw_err_set(err, -EIO, "the VMM of pod %s did not start", pod->name);
+}
+
+int nb_vmm_start(struct nb_site *s, struct nb_pod *pod, const char *tap, bool in_pod,
+                 struct pw_err *err)
+{
+    struct vmm_arg a = {.tap = tap};
+    struct nb_spot at = {&s->node[pod->node], in_pod ? pod->net : -1};
+    int rc = start_vmm(s, pod, &at, vmm_main, &a, err);
+    return rc < 0 ? pw_err_wrap(err, "tap %s", tap) : 0;
+}
+
+/* A program of ours, beside this one. */
+static void own_program(const char *name, char out[PATH_MAX + 32])
+{
+    ssize_t n = readlink("/proc/self/exe", out, PATH_MAX);
+    out[n < 0 ? 0 : n] = '\0';
+    char *slash = strrchr(out, '/');
+    snprintf(slash ? slash + 1 : out, 32, "%s", name);
+}
+
+#define VHOST_GUEST "tests/vhost/guest"
+
+static int vhost_main(void *p)
+{
+    struct vmm_arg *a = p;
+    char program[PATH_MAX + 32];
+    own_program(VHOST_GUEST, program);
+    char dev[] = "eth0", socket[sizeof(((struct nb_pod *)0)->socket)];
+    snprintf(socket, sizeof(socket), "%s", a->socket);
+    char *argv[] = {program, socket, dev, NULL};
+    if (setns(a->guest, CLONE_NEWNET) < 0 || dup2(a->ready, 1) < 0)
+        return 1;
+    execv(program, argv);
+    return 127;
+}
+
+int nb_vhost_start(struct nb_site *s, struct nb_pod *pod, struct pw_err *err)
+{
+    struct vmm_arg a = {.socket = pod->socket};
+    struct nb_spot at = {&s->node[pod->node], -1};
+    int rc = start_vmm(s, pod, &at, vhost_main, &a, err);
+    return rc < 0 ? pw_err_wrap(err, "socket %s", pod->socket) : 0;
 }
 
 /* The guest's own configuration: address, MAC if given, default route. */
@@ -288,17 +336,71 @@ const struct nb_path nb_path_pw_pod_tap = {
     .setup = podwire_tap_setup,
 };
 
-static bool not_in_build(const struct nb_path *p, const struct nb_settings *set, char why[200])
+static bool vhost_available(const struct nb_path *p, const struct nb_settings *set, char why[200])
 {
-    (void)set;
-    snprintf(why, 200, "not in this build (%s)", (const char *)p->data);
+    char program[PATH_MAX + 32];
+    own_program(VHOST_GUEST, program);
+    if (!podwire_tap_available(p, set, why))
+        return false;
+    if (access(program, X_OK) == 0)
+        return true;
+    snprintf(why, 200, "no program %.150s (make all)", program);
     return false;
 }
 
-static int no_setup(const struct nb_path *p, struct nb_site *s, struct pw_err *err)
+/* Whether a process was started with the word `arg`. */
+static bool has_arg(const char *pid, const char *arg)
 {
-    (void)s;
-    return pw_err_set(err, -EOPNOTSUPP, "%s: not in this build", p->name);
+    char path[300], line[2048];
+    snprintf(path, sizeof(path), "/proc/%s/cmdline", pid);
+    FILE *f = fopen(path, "re");
+    size_t n = f ? fread(line, 1, sizeof(line) - 1, f) : 0;
+    if (f)
+        fclose(f);
+    line[n] = '\0';
+    for (const char *w = line; w < line + n; w += strlen(w) + 1)
+        if (strstr(w, arg))
+            return true;
+    return false;
+}
+
+/* Both processes of a pod's back-end, the one that serves the guest and its supervisor. */
+static int find_backend(struct nb_site *s, const struct nb_pod *pod, struct pw_err *err)
+{
+    DIR *d = opendir("/proc");
+    struct dirent *e;
+    unsigned found = 0;
+    while (d && (e = readdir(d)))
+        if (isdigit((unsigned char)e->d_name[0]) && has_arg(e->d_name, pod->socket) &&
+            has_arg(e->d_name, "podwire-vhost") && s->nhelpers < PW_ARRAY_SIZE(s->helper)) {
+            s->helper[s->nhelpers++] = (pid_t)strtol(e->d_name, NULL, 10);
+            found++;
+        }
+    if (d)
+        closedir(d);
+    return found ? 0
+                 : pw_err_set(err, -ESRCH, "no back-end serves %s: its CPU time would be missing",
+                              pod->socket);
+}
+
+static int vhost_setup(const struct nb_path *path, struct nb_site *s, struct pw_err *err)
+{
+    int rc = 0;
+    (void)path;
+    for (unsigned i = 0; i < nb_site_pods(s) && rc == 0; i++) {
+        struct nb_pod *p = &s->pod[i];
+        if ((rc = nb_podwire_add(s, p, "vhost-user", true, err)) < 0)
+            return rc;
+        if (!p->socket[0] || !p->mac[0] || !p->gateway[0])
+            return pw_err_set(err, -EPROTO, "ADD of pod %s names no socket, MAC or gateway",
+                              p->name);
+        if ((rc = find_backend(s, p, err)) < 0 || (rc = nb_vhost_start(s, p, err)) < 0)
+            return rc;
+        rc = guest_net(s, p, p->mac, p->gateway, err);
+    }
+    if (rc == 0 && s->set->deny_redirect)
+        rc = nb_podwire_off(s, err);
+    return rc;
 }
 
 const struct nb_path nb_path_pw_vhost = {
@@ -307,7 +409,6 @@ const struct nb_path nb_path_pw_vhost = {
     .group = NB_GROUP_VM,
     .redirects = true,
     .by_default = true,
-    .data = "no device kind vhost-user, no front-end for the guest",
-    .available = not_in_build,
-    .setup = no_setup,
+    .available = vhost_available,
+    .setup = vhost_setup,
 };

@@ -152,13 +152,16 @@ static void result_devices(const json_t *doc, struct nb_pod *p)
 {
     json_t *dev;
     size_t i;
-    p->mac[0] = p->host_if[0] = '\0';
+    p->mac[0] = p->host_if[0] = p->socket[0] = '\0';
     json_array_foreach (json_object_get(doc, "interfaces"), i, dev) {
         const char *name = json_string_value(json_object_get(dev, "name"));
         const char *mac = json_string_value(json_object_get(dev, "mac"));
         const char *sandbox = json_string_value(json_object_get(dev, "sandbox"));
+        const char *path = json_string_value(json_object_get(dev, "socketPath"));
         if (!name)
             continue;
+        if (path)
+            snprintf(p->socket, sizeof(p->socket), "%s", path);
         if (!sandbox || !sandbox[0])
             snprintf(p->host_if, sizeof(p->host_if), "%s", name);
         else if (mac && strcmp(name, "eth0") == 0)
@@ -356,11 +359,12 @@ json_t *nb_site_describe(const struct nb_site *s)
 
 void nb_site_drop(struct nb_site *s)
 {
-    for (unsigned i = 0; i < s->nhelpers; i++) {
-        kill(s->helper[i], SIGKILL);
-        nb_wait(s->helper[i]);
-    }
-    s->nhelpers = 0;
+    for (unsigned i = 0; i < s->nhelpers; i++)
+        if (s->ours & 1U << i) {
+            kill(s->helper[i], SIGKILL);
+            nb_wait(s->helper[i]);
+        }
+    s->nhelpers = s->ours = 0;
     for (int i = 0; i < NB_PODS; i++) {
         struct nb_pod *p = &s->pod[i];
         struct pw_err ignored = PW_ERR_INIT;

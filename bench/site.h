@@ -49,7 +49,7 @@ struct nb_pod {
     int net;  /* owned */
     struct pw_addr addr;
     /* What the CNI result says besides the address; empty where it does not. */
-    char gateway[PW_ADDR_STRLEN], mac[PW_MAC_STRLEN], host_if[16];
+    char gateway[PW_ADDR_STRLEN], mac[PW_MAC_STRLEN], host_if[16], socket[108];
     char dev[16];
     int guest;        /* owned: network of the guest behind a tap, -1 where there is none */
     char plugin[256]; /* for DEL; empty: nothing was added */
@@ -62,8 +62,10 @@ struct nb_site {
     struct nb_node node[2];
     struct nb_end host[2];
     struct nb_pod pod[NB_PODS];
-    pid_t helper[8]; /* processes that play a VMM */
-    unsigned nhelpers;
+    /* Processes on the way, whose CPU time counts: those that play a VMM, ours to end (a bit each
+     * in `ours`), and vhost-user back-ends. */
+    pid_t helper[4 * NB_PODS];
+    unsigned nhelpers, ours;
     int services[2];        /* of how many Services each node was seen to hold the rules */
     double add_ms[NB_PODS]; /* how long each ADD took */
 };
@@ -93,6 +95,9 @@ int nb_cni_add(struct nb_site *s, struct nb_pod *pod, const char *plugin, const 
  * network when `in_pod`, else of the node's; made unless it is there) and eth0 of the guest. */
 int nb_vmm_start(struct nb_site *s, struct nb_pod *pod, const char *tap, bool in_pod,
                  struct pw_err *err);
+
+/* The same over the vhost-user socket that ADD named. */
+int nb_vhost_start(struct nb_site *s, struct nb_pod *pod, struct pw_err *err);
 
 /* Pod address range of a node ("10.244.1.0/24") in the wanted family. */
 const char *nb_pod_range(const struct nb_site *s, int node);

@@ -61,9 +61,10 @@ for kind in nft iptables; do
         '["{\"node a\":1000,\"node b\":1000}"]'
 done
 
-"$nb" --rounds 1 --time 0.1 --quiet --paths podwire-vhost-user --workloads tcp-rr >"$TMP/out" 2>&1 && rc=0 || rc=$?
+"$nb" --rounds 1 --time 0.1 --quiet --paths podwire-vhost-user --podwire "$TMP/none" --workloads tcp-rr >"$TMP/out" 2>&1 &&
+    rc=0 || rc=$?
 is "a path that was asked for and cannot be had is an error" "$rc" 3
-like "and says why" "$(cat "$TMP/out")" 'not in this build'
+like "and says why" "$(cat "$TMP/out")" 'podwire-vhost-user.*no plugin'
 
 if [ -x "$BUILD/podwire" ]; then
     "$nb" "${short[@]}" --paths podwire-veth --workloads tcp-rr --test-deny-redirect \
@@ -82,17 +83,20 @@ fi
 if [ -x "$BUILD/podwire" ] && [ -w /dev/net/tun ]; then
     for family in 4 6; do
         must ok "measures guests behind podwire's taps, IPv$family" "$nb" "${short[@]}" --family $family \
-            --paths podwire-tap,podwire-pod-tap --where all --workloads udp-rr,tcp-stream --json "$TMP/r.json"
+            --paths podwire-tap,podwire-pod-tap,podwire-vhost-user --where all --workloads udp-rr,tcp-stream \
+            --json "$TMP/r.json"
         is "in all places, never forwarded by the stack, IPv$family" "$(q '[.results[]|select(.path!="host" and
-            .rate and .audit.device_packets > 0 and .audit.forwarded_by_stack*50 <= .audit.device_packets)]|length')" 12
+            .rate and .audit.device_packets > 0 and .audit.forwarded_by_stack*50 <= .audit.device_packets)]|length')" 18
     done
+    is "a back-end's CPU time counts" "$(q '[.results[]|select(.path=="podwire-vhost-user" and .workload=="udp-rr")|
+        .cpu_ns.vmm > 0]|unique|tostring')" '[true]'
     is "one's tap is in the node, the other's in the pod" "$(q '[.paths[]|.name as $p|.devices[]?|
         select(.kind=="tun" and (.where|startswith("guest")|not))|[$p,.where[0:3]]]|unique|tostring')" \
-        '[["podwire-pod-tap","pod"],["podwire-tap","nod"]]'
-    "$nb" "${short[@]}" --paths podwire-tap,podwire-pod-tap --where remote-host --workloads tcp-rr \
+        '[["podwire-pod-tap","pod"],["podwire-tap","nod"],["podwire-vhost-user","nod"]]'
+    "$nb" "${short[@]}" --paths podwire-tap,podwire-pod-tap,podwire-vhost-user --where remote-host --workloads tcp-rr \
         --test-deny-redirect >"$TMP/out" 2>&1 && rc=0 || rc=$?
     is "taps whose redirection is not in use are refused" \
-        "$rc $(grep -o 'not in use: path podwire-[a-z-]*' "$TMP/out" | sort -u | wc -l)" "3 2"
+        "$rc $(grep -o 'not in use: path podwire-[a-z-]*' "$TMP/out" | sort -u | wc -l)" "3 3"
 else
     skip "no plugin or no /dev/net/tun" "podwire's taps"
 fi

@@ -37,8 +37,8 @@ $(VHOST_TSAN_T:%=$(BUILD)/tests/vhost/tsan_%): $(BUILD)/tests/vhost/tsan_%: \
 	$(Q)$(CC) -pie $(ALL_LDFLAGS) $(VHOST_TSAN) -pthread -o $@ $^
 TEST_BINS += $(VHOST_TSAN_T:%=$(BUILD)/tests/vhost/tsan_%)
 
-# A front-end as a program, for the shell tests: static as the other helpers.
-$(BUILD)/tests/vhost/frontend $(BUILD)/tests/vhost/ownvhost $(BUILD)/tests/vhost/wild: $(BUILD)/tests/vhost/%: $(BUILD)/tests/vhost/p_%.o \
+# Front-ends as programs, for the shell tests and netbench: static as the other helpers.
+$(addprefix $(BUILD)/tests/vhost/,frontend ownvhost wild guest): $(BUILD)/tests/vhost/%: $(BUILD)/tests/vhost/p_%.o \
     $(BUILD)/tests/vhost/fe.o $(BUILD)/tests/vhost/wild.o $(VMMNET_LIB)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(STATIC) $(ALL_LDFLAGS) -pthread -o $@ $^
