@@ -129,7 +129,6 @@ static void plan_peer(struct pw_plan *p, size_t i)
     const struct pw_addr *outer =
         pw_peer_address(peer->node, peer->n_node, p->conf->node[0].family);
     char text[PW_ADDR_STRLEN];
-    struct pw_way *way = &p->ways[i];
 
     for (size_t j = 0; j < peer->n_node && j < PW_ARRAY_SIZE(peer->node); j++)
         for (size_t k = 0; k < p->conf->n_node; k++)
@@ -151,13 +150,10 @@ static void plan_peer(struct pw_plan *p, size_t i)
         uint32_t oif = p->conf->routing == PW_ROUTING_VXLAN || !node ? 0 : on_segment(p, node);
         if (oif) {
             want(p, i, pods, outer, node, oif);
-            way->native = true;
         } else if (p->tunnel.ifindex && outer) {
             want(p, i, pods, outer, NULL, 0);
-            way->tunnel = true;
         } else if (node && p->conf->routing == PW_ROUTING_NATIVE) {
             want(p, i, pods, outer, node, 0);
-            way->left = true;
         } else {
             refuse(p, i, "no IPv%d address, which the way to %s needs",
                    p->tunnel.ifindex ? p->conf->node[0].family : pods->family,
@@ -222,10 +218,11 @@ static int apply(struct pw_plan *p, struct pw_err *err)
         plan_peer(p, i);
     qsort(p->want, p->n_want, sizeof(*p->want), pw_want_order);
     drop_doubles(p);
-    if (tunnel)
+    rc = pw_peers_routes_read(p, err);
+    if (!rc && tunnel)
         rc = pw_peers_maps(p, err);
     if (!rc)
-        rc = pw_peers_routes(p, err);
+        rc = pw_peers_routes_write(p, err);
     if (!rc)
         rc = pw_tunnel_tell(p->dp, &p->tunnel, changes, err);
     int fd = rc ? rc : pw_dp_map(p->dp, PW_MAP_CONF, err);
@@ -245,6 +242,16 @@ void pw_plan_refuse(struct pw_plan *p, const struct pw_want *w, const char *why)
 
 static void count(struct pw_plan *p)
 {
+    for (size_t i = 0; i < p->n_want; i++) {
+        const struct pw_want *w = &p->want[i];
+        struct pw_way *way = &p->ways[w->peer];
+        if (w->overruled || (!w->tunnel && !w->route.oif))
+            way->left = true;
+        else if (w->tunnel)
+            way->tunnel = true;
+        else
+            way->native = true;
+    }
     for (size_t i = 0; i < p->n_peers; i++) {
         p->report.native += p->ways[i].native;
         p->report.tunnel += p->ways[i].tunnel;
@@ -280,6 +287,7 @@ int pw_peers_sync(struct pw_dp *dp, const struct pw_peers_conf *conf, const stru
         rc = pw_nl_open(&rtnl, NETLINK_ROUTE, err);
     if (!rc)
         rc = apply(&p, err);
+    free(p.old);
     if (rc)
         return pw_err_wrap(err, "ways to other nodes");
     count(&p);

@@ -14,7 +14,7 @@
 #include "loader/datapath.h"
 
 /* Protocol number and metric of the routes to other nodes' pods. A route of somebody else to the
- * same range with a lower metric is the operator's word against them. */
+ * same range with a lower metric goes before them: the stack takes it, and so do programs. */
 #define PW_RTPROT_PEER 120
 #define PW_PEER_METRIC 120
 
@@ -61,7 +61,7 @@ void pw_peers_conf_default(struct pw_peers_conf *conf);
 struct pw_peers_report {
     size_t native; /* peers reached by routes to their address */
     size_t tunnel; /* peers reached by the tunnel */
-    size_t left;   /* native, and beyond a router: left to the node's own routes */
+    size_t left;   /* left to the node's own routes: native, and beyond a router; or overruled */
     /* Peers of which something is of no use: no address of the right family, a range that is no
      * network or that another peer has too, a route of somebody else in the way. What is of use is
      * used. `why` speaks of the first. */

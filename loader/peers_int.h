@@ -16,6 +16,9 @@ struct pw_want {
     bool tunnel;
     bool routed; /* there is to be a route of ours */
     bool there;  /* it is, and is right */
+    /* Somebody else's route to the range goes before ours: the stack takes it, and so programs must
+     * look at routes too. */
+    bool overruled;
 };
 
 struct pw_way {
@@ -32,6 +35,8 @@ struct pw_plan {
     struct pw_want *want; /* in order of pw_want_order */
     size_t n_want;
     size_t refused;
+    struct pw_route *old; /* routes of ours that are not as wanted; owned */
+    size_t n_old, cap_old;
     struct pw_tunnel tunnel; /* ifindex 0: none */
     struct pw_peers_report report;
 };
@@ -47,9 +52,11 @@ void pw_plan_refuse(struct pw_plan *p, const struct pw_want *w, const char *why)
 
 /* ---- peers_route.c ---- */
 
+/* See which routes are there. */
+int pw_peers_routes_read(struct pw_plan *p, struct pw_err *err);
 /* Make the kernel's routes those that are wanted: new ones first, then those that nobody wants
  * away. */
-int pw_peers_routes(struct pw_plan *p, struct pw_err *err);
+int pw_peers_routes_write(struct pw_plan *p, struct pw_err *err);
 /* Remove all of ours. */
 int pw_peers_routes_remove(struct pw_err *err);
 

@@ -91,8 +91,8 @@ static int collect(const struct pw_plan *p, struct entries *out, struct pw_err *
         const struct pw_want *w = &p->want[i];
         if (!w->outer.family)
             continue; /* reached natively only, and nothing of it comes by the tunnel */
-        e.list[e.n++] =
-            (struct entry){w->pods, value_of(&w->outer, w->tunnel ? PW_PEER_TUNNEL : 0), false};
+        e.list[e.n++] = (struct entry){
+            w->pods, value_of(&w->outer, w->tunnel && !w->overruled ? PW_PEER_TUNNEL : 0), false};
         l->has[w->pods.family == 6][w->pods.prefix] = true;
     }
     e.n += add_nodes(p, &e, l, e.list + e.n);

@@ -36,51 +36,51 @@ static struct pw_want *wanted(struct pw_plan *p, const struct pw_addr *dst)
     return w && w->routed ? w : NULL;
 }
 
-struct diff {
+struct reading {
     struct pw_plan *p;
-    int family;           /* that is being listed */
-    struct pw_route *old; /* ours that nobody wants as they are */
-    size_t n, cap;
-    size_t base; /* how many of them are of the family before */
+    int family;  /* that is being listed */
+    size_t base; /* how many of p->old are of the family before */
 };
 
 static void begin_again(void *arg)
 {
-    struct diff *d = arg;
+    struct reading *r = arg;
 
-    d->n = d->base;
-    for (size_t i = 0; i < d->p->n_want; i++)
-        if (d->p->want[i].pods.family == d->family)
-            d->p->want[i].there = false;
+    r->p->n_old = r->base;
+    for (size_t i = 0; i < r->p->n_want; i++)
+        if (r->p->want[i].pods.family == r->family)
+            r->p->want[i].there = r->p->want[i].overruled = false;
 }
 
-static int note_old(struct diff *d, const struct pw_route *r, struct pw_err *err)
+static int note_old(struct pw_plan *p, const struct pw_route *r, struct pw_err *err)
 {
-    if (d->n == d->cap) {
-        size_t cap = d->cap ? 2 * d->cap : 64;
-        struct pw_route *old = realloc(d->old, cap * sizeof(*old));
+    if (p->n_old == p->cap_old) {
+        size_t cap = p->cap_old ? 2 * p->cap_old : 64;
+        struct pw_route *old = realloc(p->old, cap * sizeof(*old));
         if (!old)
             return pw_err_set(err, -ENOMEM, "list routes: out of memory");
-        d->old = old;
-        d->cap = cap;
+        p->old = old;
+        p->cap_old = cap;
     }
-    d->old[d->n++] = *r;
+    p->old[p->n_old++] = *r;
     return 0;
 }
 
 static int on_route(const void *entry, void *arg, struct pw_err *err)
 {
     const struct pw_route *r = entry;
-    struct diff *d = arg;
+    struct pw_plan *p = ((struct reading *)arg)->p;
 
-    if (!ours(r) && (r->table != RT_TABLE_MAIN || r->priority != PW_PEER_METRIC))
+    if (r->table != RT_TABLE_MAIN)
         return 0;
-    struct pw_want *w = wanted(d->p, &r->dst);
+    struct pw_want *w = wanted(p, &r->dst);
     if (!ours(r)) {
+        if (w && r->priority < PW_PEER_METRIC)
+            w->overruled = true;
         /* Replacing ours by destination and metric would replace it. */
-        if (w) {
+        if (w && r->priority == PW_PEER_METRIC) {
             w->routed = false;
-            pw_plan_refuse(d->p, w, "a route of somebody else with the same metric is there");
+            pw_plan_refuse(p, w, "a route of somebody else with the same metric is there");
         }
         return 0;
     }
@@ -88,16 +88,20 @@ static int on_route(const void *entry, void *arg, struct pw_err *err)
         w->there = true;
         return 0;
     }
-    return note_old(d, r, err);
+    return note_old(p, r, err);
 }
 
-static int list(struct diff *d, int family, struct pw_err *err)
+int pw_peers_routes_read(struct pw_plan *p, struct pw_err *err)
 {
-    struct pw_list_cb cb = {on_route, begin_again, d};
+    struct reading r = {.p = p};
+    struct pw_list_cb cb = {on_route, begin_again, &r};
+    int rc = 0;
 
-    d->family = family;
-    d->base = d->n;
-    return pw_route_list(d->p->rtnl, family, &cb, err);
+    for (r.family = 4; !rc && r.family <= 6; r.family += 2) {
+        r.base = p->n_old;
+        rc = pw_route_list(p->rtnl, r.family, &cb, err);
+    }
+    return rc;
 }
 
 /* What of a batch failed is found by sending it again one by one, so that one route that the kernel
@@ -130,15 +134,15 @@ static void add_wanted(struct pw_plan *p)
 
 /* Not of a destination that was just replaced: IPv6 deletes by destination, gateway and metric,
  * which may be those of the new one. */
-static int delete_old(struct pw_plan *p, const struct pw_route *old, size_t n, struct pw_err *err)
+static int delete_old(struct pw_plan *p, struct pw_err *err)
 {
     pw_nlbatch_auto b = PW_NLBATCH_INIT;
     int rc = 0;
 
-    for (size_t i = 0; !rc && i < n; i++) {
-        if (old[i].priority == PW_PEER_METRIC && wanted(p, &old[i].dst))
+    for (size_t i = 0; !rc && i < p->n_old; i++) {
+        if (p->old[i].priority == PW_PEER_METRIC && wanted(p, &p->old[i].dst))
             continue;
-        pw_route_del(&b, &old[i]);
+        pw_route_del(&b, &p->old[i]);
         p->report.changes++;
         if (b.n == BATCH)
             rc = pw_nl_commit(p->rtnl, &b, NULL, NULL, err);
@@ -146,19 +150,10 @@ static int delete_old(struct pw_plan *p, const struct pw_route *old, size_t n, s
     return rc ? rc : pw_nl_commit(p->rtnl, &b, NULL, NULL, err);
 }
 
-int pw_peers_routes(struct pw_plan *p, struct pw_err *err)
+int pw_peers_routes_write(struct pw_plan *p, struct pw_err *err)
 {
-    struct diff d = {.p = p};
-
-    int rc = list(&d, 4, err);
-    if (!rc)
-        rc = list(&d, 6, err);
-    if (!rc) {
-        add_wanted(p);
-        rc = delete_old(p, d.old, d.n, err);
-    }
-    free(d.old);
-    return rc;
+    add_wanted(p);
+    return delete_old(p, err);
 }
 
 int pw_peers_routes_remove(struct pw_err *err)
@@ -167,7 +162,12 @@ int pw_peers_routes_remove(struct pw_err *err)
     struct pw_plan none = {.rtnl = &rtnl};
 
     int rc = pw_nl_open(&rtnl, NETLINK_ROUTE, err);
-    return rc ? rc : pw_peers_routes(&none, err);
+    if (!rc)
+        rc = pw_peers_routes_read(&none, err);
+    if (!rc)
+        rc = pw_peers_routes_write(&none, err);
+    free(none.old);
+    return rc;
 }
 
 struct ways {

@@ -56,6 +56,19 @@ is "a node beyond a router is left to the node's routes" \
     "native 0 tunnel 0 left 1 refused 0 changes 4 "
 is "and nothing is made for it" "$(ways)" ""
 
+# --- another's route before ours ---
+flag() { bpftool -j map lookup pinned /sys/fs/bpf/podwire/maps-1/pw_peers4 key hex 18 00 00 00 0a 10 01 00 | jq -r '.value[16]'; }
+nodes 1 2 | sync vxlan >/dev/null
+is "by the tunnel, programs know" "$(flag)" 0x01
+ip route add 10.16.1.0/24 via 172.16.1.200 metric 50
+is "an old overlay's route, say, goes before ours" "$(nodes 1 2 | sync vxlan)" \
+    "native 0 tunnel 2 left 1 refused 0 changes 1 "
+is "and programs leave it to the routes" "$(flag)" 0x00
+ip route del 10.16.1.0/24 via 172.16.1.200
+nodes 1 2 | sync vxlan >/dev/null
+is "until it is gone" "$(flag)" 0x01
+sync native </dev/null >/dev/null
+
 # --- what is of no use ---
 refused() { # NAME PEER WHY
     nodes 1 1 >"$TMP/peers"
