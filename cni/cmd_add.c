@@ -22,7 +22,8 @@ struct add {
     struct pw_state st;
     struct pw_made made;
     char program[256]; /* the back-end's */
-    bool *skipped;     /* of each route of the plan */
+    struct pw_guest guest;
+    bool *skipped; /* of each route of the plan */
     struct pw_undo undo;
 };
 
@@ -80,6 +81,11 @@ static int reuse_or_refuse(const struct pw_req *req, struct pw_nl *nl, struct pw
     return rc ? pw_err_wrap(err, "clear what an earlier ADD left") : 0;
 }
 
+static json_t *dns_of(const struct add *a)
+{
+    return a->req->conf.dns ? a->req->conf.dns : a->ips.dns;
+}
+
 static int prepare(struct add *a, struct pw_err *err)
 {
     const struct pw_req *req = a->req;
@@ -113,7 +119,10 @@ static int prepare(struct add *a, struct pw_err *err)
     if (rc)
         return rc;
     pw_undo_push(&a->undo, undo_ipam, a);
-    return pw_plan_make(req, &choice, &features, &limits, &a->ips, &a->plan, err);
+    rc = pw_plan_make(req, &choice, &features, &limits, &a->ips, &a->plan, err);
+    if (!rc && a->plan.kind->guest && conf->autoconf)
+        rc = pw_guest_autoconf(&a->plan, dns_of(a), &a->guest, err);
+    return rc;
 }
 
 static void fill_state(struct add *a)
@@ -135,6 +144,7 @@ static void fill_state(struct add *a)
     memcpy(st->ips, p->ips, sizeof(st->ips));
     st->from_pod = req->conf.from_pod;
     st->to_pod = req->conf.to_pod;
+    st->autoconf = p->kind->guest && req->conf.autoconf;
     if (p->kind->guest && req->conf.kata_dan)
         snprintf(st->dan, sizeof(st->dan), "%s", req->conf.kata_dan);
     if (p->kind->pod_tap) {
@@ -169,7 +179,8 @@ static int attach(struct add *a, struct pw_err *err)
                              .addrs = a->plan.ips,
                              .n_addrs = a->plan.n_ips,
                              .from_pod = a->req->conf.from_pod,
-                             .to_pod = a->req->conf.to_pod};
+                             .to_pod = a->req->conf.to_pod,
+                             .guest = a->st.autoconf ? &a->guest : NULL};
 
     snprintf(ep.ifname, sizeof(ep.ifname), "%s", a->plan.host_if);
     if (a->plan.l2) {
@@ -245,7 +256,7 @@ static json_t *result_of(const struct add *a)
                           .gw4 = &p->gw4,
                           .gw6 = &p->gw6,
                           .routes = routes,
-                          .dns = req->conf.dns ? req->conf.dns : a->ips.dns,
+                          .dns = dns_of(a),
                           .prev = req->conf.prev_result};
 
     if (!routes)

@@ -138,13 +138,15 @@ static int check_host(const struct pw_state *st, const struct pw_ip_result *want
         rc = missing(found, want->ips, sizeof(*want->ips), want->n_ips, "the node's route to", err);
     if (rc)
         return rc;
+    static const struct pw_guest none;
     struct pw_endpoint ep = {.ifindex = st->host_ifindex,
                              .device = st->device,
                              .mtu = st->mtu,
                              .addrs = st->ips,
                              .n_addrs = st->n_ips,
                              .from_pod = st->from_pod,
-                             .to_pod = st->to_pod};
+                             .to_pod = st->to_pod,
+                             .guest = st->autoconf ? &none : NULL};
     snprintf(ep.ifname, sizeof(ep.ifname), "%s", st->host_if);
     if (st->has_mac) {
         memcpy(ep.mac, st->mac, 6);

@@ -563,8 +563,11 @@ static int read_root(struct pw_netconf *c, const struct pw_env *env, struct pw_e
     if (!rc)
         rc = read_namespaces(c, env, err);
     c->redirect_tap = env->redirect_tap;
-    if (!rc)
-        rc = pw_json_bool(c->root, "redirectTap", &c->redirect_tap, err);
+    rc = rc ? rc : pw_json_bool(c->root, "redirectTap", &c->redirect_tap, err);
+    rc = rc ? rc : pw_json_bool(c->root, "autoconf", &c->autoconf, err);
+    rc = rc ? rc : pw_json_bool(c->root, "masquerade", &c->node.masquerade, err);
+    rc = rc ? rc : pw_json_bool(c->root, "conntrack", &c->node.ask_conntrack, err);
+    rc = rc ? rc : pw_json_bool(c->root, "forwardAccept", &c->node.forward_accept, err);
     if (!rc)
         rc = read_tap(c, err);
     if (!rc)
@@ -579,12 +582,6 @@ static int read_root(struct pw_netconf *c, const struct pw_env *env, struct pw_e
         rc = read_ranges(c, "serviceRanges", c->node.services, &c->node.n_services, err);
     if (!rc)
         rc = read_mark(c, err);
-    if (!rc)
-        rc = pw_json_bool(c->root, "masquerade", &c->node.masquerade, err);
-    if (!rc)
-        rc = pw_json_bool(c->root, "conntrack", &c->node.ask_conntrack, err);
-    if (!rc)
-        rc = pw_json_bool(c->root, "forwardAccept", &c->node.forward_accept, err);
     if (!rc)
         rc = pw_json_u32(c->root, "mtu", MTU_MAX, &c->mtu, err);
     if (rc)
@@ -605,7 +602,7 @@ int pw_netconf_parse(const char *text, size_t len, const struct pw_env *env, str
                      struct pw_err *err)
 {
     json_error_t jerr;
-    struct pw_netconf c = {.root = json_loadb(text, len, 0, &jerr)};
+    struct pw_netconf c = {.root = json_loadb(text, len, 0, &jerr), .autoconf = true};
     int rc;
 
     if (!c.root)

@@ -48,6 +48,7 @@ struct pw_netconf {
     unsigned pod_devices;  /* bit set of enum pw_choice that a pod may ask for */
     uint32_t mtu;          /* 0: from the uplink */
     bool redirect_tap;     /* behind another plugin, which has the addresses: no IPAM of ours */
+    bool autoconf;         /* virtual machines are told their configuration when they ask */
     const char *kata_dan;  /* folder of Kata's files, or NULL: none are written */
     struct pw_tap tap;     /* of kinds that have one; name "": by the interface's */
     struct {

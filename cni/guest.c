@@ -89,6 +89,67 @@ int pw_guest_backend_program(const struct pw_netconf *conf, char out[256], struc
     return rc && err ? err->code = PW_CNI_CONF : rc;
 }
 
+static int read_dns(const json_t *dns, struct pw_autoconf *c, struct pw_err *err)
+{
+    json_t *list = NULL, *item;
+    unsigned n4 = 0, n6 = 0;
+    size_t i;
+    int rc = pw_json_str(dns, "domain", &c->domain, err);
+
+    if (!rc)
+        rc = pw_json_list(dns, "nameservers", &list, err);
+    json_array_foreach (list, i, item) {
+        const char *text;
+        struct pw_addr a;
+        if (!rc)
+            rc = pw_json_item_str(item, "dns.nameservers", &text, err);
+        if (rc)
+            break;
+        if (pw_addr_parse(text, &a, err))
+            return pw_err_set(err, PW_CNI_CONF, "'dns.nameservers': '%.60s' is no address", text);
+        unsigned *of_family = a.family == 4 ? &n4 : &n6;
+        if ((*of_family)++ < PW_AUTOCONF_DNS / 2)
+            c->dns[c->n_dns++] = a;
+    }
+    if (!rc)
+        rc = pw_json_list(dns, "search", &list, err);
+    json_array_foreach (list, i, item) {
+        if (!rc && c->n_search < PW_AUTOCONF_SEARCH)
+            rc = pw_json_item_str(item, "dns.search", &c->search[c->n_search++], err);
+    }
+    if (c->domain && !*c->domain)
+        c->domain = NULL;
+    return rc;
+}
+
+int pw_guest_autoconf(const struct pw_plan *plan, const json_t *dns, struct pw_guest *out,
+                      struct pw_err *err)
+{
+    struct pw_autoconf c = {.gw4 = plan->gw4, .mtu = plan->mtu};
+    int rc = read_dns(dns, &c, err);
+
+    for (size_t i = plan->n_ips; i-- > 0;) /* the first of each family */
+        *(plan->shown[i].family == 4 ? &c.ip4 : &c.ip6) = plan->shown[i];
+    memcpy(c.mac, plan->mac, 6);
+    memcpy(c.host_mac, pw_host_mac, 6);
+    for (size_t i = 0; i < plan->n_routes && !rc; i++) {
+        const struct pw_route *r = &plan->routes[i].route;
+        if (r->table) /* cannot be told */
+            continue;
+        if (c.n_routes == PW_AUTOCONF_ROUTES)
+            rc = pw_err_set(err, -ENOSPC, "more than %d routes", PW_AUTOCONF_ROUTES);
+        else
+            c.routes[c.n_routes++] = (typeof(c.routes[0])){r->dst, r->scope == RT_SCOPE_LINK};
+    }
+    if (!rc)
+        rc = pw_autoconf_make(&c, out, err);
+    if (!rc)
+        return 0;
+    if (err)
+        err->code = PW_CNI_CONF;
+    return pw_err_wrap(err, "what the guest is to be told (\"autoconf\": false: nothing)");
+}
+
 int pw_guest_create_tap(struct pw_nl *nl, const struct pw_plan *plan, const struct pw_netns *ns,
                         struct pw_made *made, struct pw_err *err)
 {

@@ -14,6 +14,11 @@
 json_t *pw_guest_describe(const struct pw_plan *plan, const struct pw_req *req,
                           const json_t *result);
 
+/* What it is told when it asks: options of answers, from the plan and the network's DNS (a CNI
+ * "dns" object, or NULL). PW_CNI_CONF where they cannot be told. */
+int pw_guest_autoconf(const struct pw_plan *plan, const json_t *dns, struct pw_guest *out,
+                      struct pw_err *err);
+
 /*
  * A tap in the thread's namespace, with a socket of that namespace; it stays down. What the kernel
  * tells back decides: before a tap has its owner anybody could open a further queue.

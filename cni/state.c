@@ -76,6 +76,8 @@ static json_t *record(const struct pw_state *st, const struct pw_req *req, json_
         put(o, "tap", json_string(st->tap));
         put(o, "netnsId", json_integer((json_int_t)st->netns_id));
     }
+    if (st->autoconf)
+        put(o, "autoconf", json_true());
     if (st->dan[0])
         put(o, "dan", json_string(st->dan));
     if (guest)
@@ -170,6 +172,7 @@ int pw_state_parse(const char *text, size_t len, struct pw_state *out, struct pw
     st.device = (enum pw_device)pw_device_find(buf);
     copy_str(o, "tap", st.tap, sizeof(st.tap));
     copy_str(o, "netns", st.netns, sizeof(st.netns));
+    st.autoconf = json_is_true(json_object_get(o, "autoconf"));
     copy_str(o, "dan", st.dan, sizeof(st.dan));
     st.netns_id = (uint64_t)json_integer_value(json_object_get(o, "netnsId"));
     copy_str(o, "mac", buf, sizeof(buf));

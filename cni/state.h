@@ -7,7 +7,7 @@
  * Keys: version, complete, network, containerId, ifname, netns, hostIf, hostIfindex, podIfindex,
  * device, asked, why, mtu, mac, hostMac, addresses, pod {namespace, name}, ipam; of kinds with a
  * tap in the pod's namespace: tap, netnsId;
- * of virtual machines: guest (loader/guest.h), dan.
+ * of virtual machines: guest (loader/guest.h), autoconf, dan.
  */
 #ifndef PW_CNI_STATE_H
 #define PW_CNI_STATE_H
@@ -30,6 +30,7 @@ struct pw_state {
     char asked[16]; /* device as configured or asked for by the pod */
     char why[192];  /* why it became this one */
     bool has_mac;
+    bool autoconf; /* a virtual machine that asks is told its configuration */
     uint8_t mac[6], host_mac[6];
     struct pw_addr ips[PW_MAX_IPS]; /* with full prefix */
     size_t n_ips;

@@ -11,7 +11,7 @@ build_pkgs=(make gcc libc6-dev clang-19 llvm-19 bpftool libbpf-dev libelf-dev zl
     ca-certificates)
 check_pkgs=(mount clang-format-19 clang-tidy-19 libclang-rt-19-dev cppcheck shellcheck iproute2 nftables
     iptables jq procps util-linux containernetworking-plugins curl protobuf-compiler
-    iputils-ping ethtool strace python3 openssl)
+    iputils-ping ethtool strace python3 openssl isc-dhcp-client dhcpcd-base)
 vm_pkgs=(xz-utils zstd qemu-system-x86 mmdebstrap e2fsprogs kmod cpio busybox-static file)
 # DPDK as a foreign vhost-user front-end; its drivers are added below.
 check_pkgs+=(dpdk-dev)

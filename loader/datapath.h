@@ -17,6 +17,7 @@
 
 #include "bpf/abi/podwire.h"
 #include "loader/base/addr.h"
+#include "loader/autoconf.h"
 #include "loader/base/err.h"
 
 #define PW_PIN_DIR "/sys/fs/bpf/podwire"
@@ -65,6 +66,9 @@ struct pw_endpoint {
     const struct pw_addr *addrs;
     size_t n_addrs;
     struct pw_bandwidth from_pod, to_pod;
+    /* What a virtual machine is told that asks for its configuration; NULL: it is not answered. For
+     * pw_dp_ep_check it matters only whether there is one. */
+    const struct pw_guest *guest;
 };
 
 /*

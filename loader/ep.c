@@ -221,6 +221,10 @@ static int remove_all(struct pw_dp *dp, const char *ifname, uint32_t ifindex, st
     rc = pw_limit_forget(dp, ifindex, err);
     if (rc)
         return rc;
+    int guests = pw_dp_map(dp, PW_MAP_GUESTS, NULL);
+    rc = guests < 0 ? 0 : pw_guest_del(guests, ifindex);
+    if (rc && rc != -ENOENT)
+        return pw_err_errno(err, rc, "remove the guest of endpoint %u", ifindex);
     rc = pw_endpoint_del(fd, ifindex);
     if (rc && rc != -ENOENT)
         return pw_err_errno(err, rc, "remove endpoint %u", ifindex);
@@ -243,6 +247,29 @@ static int del_addrs(struct pw_dp *dp, uint32_t ifindex, const struct pw_addr *a
         if (rc && rc != -ENOENT)
             return pw_err_errno(err, rc, "remove address %s", pw_addr_text(&addrs[i], false, text));
     }
+    return 0;
+}
+
+/* An older datapath that was not upgraded yet has not the map: nobody is answered then. */
+static int guest_map(struct pw_dp *dp, struct pw_err *err)
+{
+    int fd = pw_dp_map(dp, PW_MAP_GUESTS, err);
+
+    return fd != -ENOENT
+               ? fd
+               : pw_err_set(err, -ENOENT,
+                            "the datapath that is loaded answers no DHCP: `podwirectl upgrade`, or "
+                            "set \"autoconf\": false");
+}
+
+static int set_guest(struct pw_dp *dp, const struct pw_endpoint *ep, struct pw_err *err)
+{
+    int fd = guest_map(dp, ep->guest ? err : NULL);
+
+    if (ep->guest)
+        return fd < 0 ? fd : pw_guest_set(fd, ep->ifindex, ep->guest, err);
+    if (fd >= 0)
+        pw_guest_del(fd, ep->ifindex); /* of a device that is gone and had this index */
     return 0;
 }
 
@@ -278,6 +305,8 @@ static int ep_add(struct pw_dp *dp, const struct pw_endpoint *ep, bool *fresh, s
         if (!rc)
             rc = prune_ips(dp, 6, no_longer_listed, &k, &pruned, err);
     }
+    if (!rc)
+        rc = set_guest(dp, ep, err);
     if (!rc)
         rc = set_addrs(dp, ep, &v, err);
     if (!rc)
@@ -375,6 +404,10 @@ int pw_dp_ep_check(struct pw_dp *dp, const struct pw_endpoint *ep, struct pw_err
         return pw_err_set(err, -ESTALE, "%s is registered with other properties", ep->ifname);
     if (pw_slot_owner(slots, have.slot, &owner) || owner != ep->ifindex)
         return pw_err_set(err, -ESTALE, "%s has no counter slot", ep->ifname);
+    struct pw_guest guest;
+    fd = pw_dp_map(dp, PW_MAP_GUESTS, NULL);
+    if (ep->guest && (fd < 0 || pw_guest_get(fd, ep->ifindex, &guest)))
+        return pw_err_set(err, -ESTALE, "%s has nothing to tell its guest", ep->ifname);
     for (size_t i = 0; i < ep->n_addrs; i++) {
         fd = pw_dp_map(dp, ip_map(&ep->addrs[i]), err);
         if (fd < 0)
@@ -496,6 +529,12 @@ static int sweep_endpoints(struct sweep *s, struct pw_err *err)
     for (int rc = pw_key_next(fd, NULL, &at); rc == 0; at = next) {
         rc = pw_key_next(fd, &at, &next);
         if (!device_exists(at) && pw_endpoint_del(fd, at) == 0)
+            s->removed++;
+    }
+    int guests = pw_dp_map(s->dp, PW_MAP_GUESTS, NULL);
+    for (int rc = guests < 0 ? guests : pw_key_next(guests, NULL, &at); rc == 0; at = next) {
+        rc = pw_key_next(guests, &at, &next);
+        if (pw_endpoint_get(fd, at, &v) && pw_guest_del(guests, at) == 0)
             s->removed++;
     }
     /* A slot whose endpoint is gone, or that its endpoint does not use. */

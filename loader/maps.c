@@ -21,6 +21,7 @@ static const struct {
     [PW_MAP_IP4] = {"pw_ip4", 4, sizeof(struct pw_ep)},
     [PW_MAP_IP6] = {"pw_ip6", sizeof(struct pw_ip6), sizeof(struct pw_ep)},
     [PW_MAP_ENDPOINTS] = {"pw_endpoints", 4, sizeof(struct pw_ep)},
+    [PW_MAP_GUESTS] = {"pw_guests", 4, sizeof(struct pw_guest)},
     [PW_MAP_SLOTS] = {"pw_slots", 4, 4},
     [PW_MAP_COUNTERS] = {"pw_counters", 4, sizeof(struct pw_counters)},
     [PW_MAP_REASONS] = {"pw_reasons", sizeof(struct pw_reason_key), sizeof(struct pw_count)},
@@ -316,6 +317,22 @@ int pw_endpoint_del(int fd, uint32_t ifindex)
     return bpf_map_delete_elem(fd, &ifindex);
 }
 
+int pw_guest_get(int fd, uint32_t ifindex, struct pw_guest *out)
+{
+    return bpf_map_lookup_elem(fd, &ifindex, out);
+}
+
+int pw_guest_set(int fd, uint32_t ifindex, const struct pw_guest *guest, struct pw_err *err)
+{
+    int rc = bpf_map_update_elem(fd, &ifindex, guest, BPF_ANY);
+    return rc ? pw_err_errno(err, rc, "register the guest of endpoint %u", ifindex) : 0;
+}
+
+int pw_guest_del(int fd, uint32_t ifindex)
+{
+    return bpf_map_delete_elem(fd, &ifindex);
+}
+
 int pw_key_next(int fd, const uint32_t *key, uint32_t *out)
 {
     return bpf_map_get_next_key(fd, key, out);
@@ -418,14 +435,23 @@ int pw_reason_next(int fd, const struct pw_reason_key *key, struct pw_reason_key
 }
 
 static const struct pw_reason_text reasons[] = {
-#define DROP true
-#define STACK false
+#define DROP true, false
+#define STACK false, false
+#define REPLY false, true
 #define REASON_ENTRY(num, name, kind, text) {num, kind, #name, text},
     PW_REASONS(REASON_ENTRY)
 #undef REASON_ENTRY
 #undef DROP
 #undef STACK
+#undef REPLY
 };
+
+const char *pw_reason_kind(const struct pw_reason_text *reason)
+{
+    if (!reason)
+        return "stack";
+    return reason->drop ? "drop" : reason->reply ? "reply" : "stack";
+}
 
 const struct pw_reason_text *pw_reason_at(size_t i)
 {

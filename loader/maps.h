@@ -22,6 +22,7 @@ enum pw_map {
     PW_MAP_IP4,
     PW_MAP_IP6,
     PW_MAP_ENDPOINTS,
+    PW_MAP_GUESTS,
     PW_MAP_SLOTS,
     PW_MAP_COUNTERS,
     PW_MAP_REASONS,
@@ -87,7 +88,11 @@ int pw_ip_next(int fd, int family, const struct pw_addr *addr, struct pw_addr *o
 int pw_endpoint_get(int fd, uint32_t ifindex, struct pw_ep *out);
 int pw_endpoint_set(int fd, uint32_t ifindex, const struct pw_ep *ep, struct pw_err *err);
 int pw_endpoint_del(int fd, uint32_t ifindex);
-/* The next key of a map with 32-bit keys (pw_endpoints, pw_slots); NULL: the first. */
+/* pw_guests, by ifindex as well. */
+int pw_guest_get(int fd, uint32_t ifindex, struct pw_guest *out);
+int pw_guest_set(int fd, uint32_t ifindex, const struct pw_guest *guest, struct pw_err *err);
+int pw_guest_del(int fd, uint32_t ifindex);
+/* The next key of a map with 32-bit keys (pw_endpoints, pw_guests, pw_slots); NULL: the first. */
 int pw_key_next(int fd, const uint32_t *key, uint32_t *out);
 
 /* Claim a free slot for a device; tries from `hint` on. -ENOSPC when PW_MAX_ENDPOINTS are taken. */
@@ -107,9 +112,11 @@ void pw_reasons_forget(int fd, uint32_t slot);
 /* One entry of the list in bpf/abi/reasons.h. */
 struct pw_reason_text {
     uint16_t number;
-    bool drop; /* else: handed to the stack */
+    bool drop, reply; /* neither: handed to the stack */
     const char *name, *text;
 };
+/* "drop", "stack" or "reply"; also of NULL, a newer program's. */
+const char *pw_reason_kind(const struct pw_reason_text *reason);
 /* NULL when there is no reason of that number (a newer program's). */
 const struct pw_reason_text *pw_reason_find(uint16_t number);
 /* All of them, in the list's order; `i` from 0, NULL at the end. */

@@ -64,6 +64,35 @@ struct pw_ip6 {
     __be32 w[4];
 };
 
+#define PW_GUEST_OPTS4 224
+#define PW_GUEST_OPTS6 192
+#define PW_GUEST_RA 256
+
+/*
+ * Value of pw_guests (by ifindex of the host end): what a virtual machine is told when it asks for
+ * its configuration. Options lie as they are sent; user space makes them (loader/autoconf.h).
+ */
+struct pw_guest {
+    __be32 ip4;        /* 0: DHCPv4 is not answered */
+    __u16 ra_len;      /* 0: router solicitations are not answered; a multiple of 8 */
+    __u16 opts6_len;   /* of opts6 */
+    struct pw_ip6 ip6; /* zero: DHCPv6 gives no address */
+    /* DHCPv4's, beyond message type, server, lease time and client identifier; padded with 0. */
+    __u8 opts4[PW_GUEST_OPTS4];
+    /* DHCPv6's, beyond the identifiers and the address. */
+    __u8 opts6[PW_GUEST_OPTS6];
+    /* Router advertisement, from the ICMPv6 header on, with a checksum of 0. */
+    __u8 ra[PW_GUEST_RA];
+};
+PW_ABI_ASSERT(sizeof(struct pw_guest) == 24 + PW_GUEST_OPTS4 + PW_GUEST_OPTS6 + PW_GUEST_RA);
+
+/* For how long a guest may use what it was told, before it has to ask again. It may half the time
+ * before it does; a day, so that one that was restored elsewhere does not keep what is not its. */
+#define PW_LEASE_SECONDS 86400U
+
+/* Next hop of every pod, and to guests the DHCP server: 169.254.1.1. */
+#define PW_GATEWAY4_HOST 0xa9fe0101U
+
 struct pw_range4 {
     __be32 addr, mask;
 };
@@ -211,7 +240,7 @@ enum pw_via {
     PW_VIA_PEER = 2,     /* bpf_redirect_peer */
     PW_VIA_REDIRECT = 3, /* bpf_redirect */
     PW_VIA_NEIGH = 4,    /* bpf_redirect_neigh */
-    PW_VIA_REPLY = 5,    /* answered in the program (ARP, ND) and sent back */
+    PW_VIA_REPLY = 5,    /* answered in the program (ARP, ND, DHCP) and sent back */
     PW_VIA_TUNNEL = 6,   /* bpf_skb_set_tunnel_key and bpf_redirect to the tunnel device */
     PW_VIA_PASS = 7, /* bpf_redirect to the ingress of the target's host end, whose guard hands it
                         on by bpf_redirect_peer */

@@ -2,7 +2,7 @@
 /*
  * Why a packet was not redirected: the one list, for the programs (return value and counter index),
  * the events and the text a person reads. Numbers are never reused or changed: counters and events
- * outlive an upgrade. X(number, NAME, DROP or STACK, "text").
+ * outlive an upgrade. X(number, NAME, DROP, STACK or REPLY, "text").
  */
 #ifndef PW_ABI_REASONS_H
 #define PW_ABI_REASONS_H
@@ -52,7 +52,12 @@
     X(80, SELF, STACK, "from an endpoint to itself") \
     X(81, SOURCE_LOCAL, STACK, "from the wire with the address of an endpoint of this node") \
     X(82, ICMP_UNRELATED, STACK, "ICMP error about no flow of the fast path") \
-    X(83, NEIGHBOUR, STACK, "ARP or neighbour discovery answer to the node")
+    X(83, NEIGHBOUR, STACK, "ARP or neighbour discovery answer to the node") \
+    /* answered in the program */ \
+    X(128, DHCP4, REPLY, "DHCP request of a guest") \
+    X(129, DHCP4_NAK, REPLY, "DHCP request of a guest for another address, refused") \
+    X(130, DHCP6, REPLY, "DHCPv6 request of a guest") \
+    X(131, SOLICITED, REPLY, "router solicitation of a guest")
 /* clang-format on */
 
 enum pw_reason {

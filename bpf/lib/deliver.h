@@ -155,6 +155,10 @@ static __noinline int pw_slow(struct __sk_buff *skb, __u32 call)
         return PW_NEXT;
     if (v.reason == PW_ANSWERED)
         return bpf_redirect(skb->ifindex, 0);
+    if (pw_is_reply(v.reason)) {
+        pw_leave(skb, PW_SLOT_NONE, v.reason, false, call);
+        return bpf_redirect(skb->ifindex, 0);
+    }
 
     struct pw_path *p = v.path;
     if (v.reason) {
@@ -191,6 +195,9 @@ static __always_inline int pw_explain(struct __sk_buff *skb, enum pw_hook hook)
         via = PW_VIA_REPLY;
         ifindex = skb->ifindex;
         v.reason = 0;
+    } else if (pw_is_reply(v.reason)) {
+        via = PW_VIA_REPLY;
+        ifindex = skb->ifindex;
     } else if (v.reason == PW_NOT_OURS) {
         v.reason = 0;
     } else if (v.reason) {

@@ -8,6 +8,8 @@
 #define PW_BPF_GUARD_H
 
 #include "bpf/lib/arp_nd.h"
+#include "bpf/lib/dhcp4.h"
+#include "bpf/lib/dhcp6.h"
 
 #define PW_DHCP4_SERVER PW_PORTS(67, 68)
 #define PW_DHCP4_CLIENT PW_PORTS(68, 67)
@@ -19,7 +21,14 @@ static __always_inline bool pw_is_multicast4(__be32 addr)
     return (addr & bpf_htonl(0xf0000000)) == bpf_htonl(0xe0000000) || addr == 0xffffffff;
 }
 
-/* The reason, or 0 when it is plain unicast after all. Moves packet data. */
+/* A client's message to a DHCP server, from an endpoint's MAC. */
+static __always_inline int pw_dhcp_client4(struct __sk_buff *skb, union pw_meta m)
+{
+    return m.flags ? PW_DHCP_CLIENT : pw_dhcp4_from_pod(skb);
+}
+
+/* The reason (PW_DHCP4 and the like: answered), or 0 when it is plain unicast after all. Moves
+ * packet data. */
 static __noinline int pw_special4(struct __sk_buff *skb)
 {
     struct pw_ep *ep = pw_ep_by_ifindex(skb->ifindex), *owner;
@@ -35,19 +44,20 @@ static __noinline int pw_special4(struct __sk_buff *skb)
         return PW_SPOOF_MAC;
     if (ip->saddr == 0) {
         if (m.proto == IPPROTO_UDP && m.ports == PW_DHCP4_CLIENT)
-            return PW_DHCP_CLIENT;
+            return pw_dhcp_client4(skb, m);
         return m.proto == IPPROTO_IGMP ? PW_MULTICAST : PW_SPOOF_IP4;
     }
     owner = pw_ep_by_ip4(ip->saddr);
     if (!owner || owner->ifindex != ep->ifindex)
         return PW_SPOOF_IP4;
-    if (!pw_is_multicast4(ip->daddr))
+    bool gateway = ip->daddr == PW_GATEWAY4;
+    if (!gateway && !pw_is_multicast4(ip->daddr))
         return 0;
     if (m.proto == IPPROTO_UDP && m.ports == PW_DHCP4_SERVER)
         return PW_DHCP_SERVER;
     if (m.proto == IPPROTO_UDP && m.ports == PW_DHCP4_CLIENT)
-        return PW_DHCP_CLIENT;
-    return PW_MULTICAST;
+        return pw_dhcp_client4(skb, m);
+    return gateway ? PW_TO_HOST : PW_MULTICAST;
 }
 
 static __always_inline bool pw_is_link_local6(const struct in6_addr *a)
@@ -84,7 +94,8 @@ static __noinline int pw_special6(struct __sk_buff *skb)
         __u8 type = m.ports;
         switch (type) {
         case NDISC_ROUTER_SOLICITATION:
-            return PW_ROUTER_SOLICIT;
+            return ep->flags & PW_EP_L2 && m.l4 == PW_L4_V6 ? pw_rs_from_pod(skb)
+                                                            : PW_ROUTER_SOLICIT;
         case NDISC_ROUTER_ADVERTISEMENT:
         case NDISC_REDIRECT:
             return PW_RA_FROM_POD;
@@ -102,7 +113,7 @@ static __noinline int pw_special6(struct __sk_buff *skb)
     if (nobody)
         return PW_SPOOF_IP6;
     if (m.proto == IPPROTO_UDP && m.ports == PW_DHCP6_CLIENT)
-        return PW_DHCP_CLIENT;
+        return m.flags ? PW_DHCP_CLIENT : pw_dhcp6_from_pod(skb);
     if (m.proto == IPPROTO_UDP && m.ports == PW_DHCP6_SERVER)
         return PW_DHCP_SERVER;
     if (link_local)

@@ -61,6 +61,14 @@ struct {
     __type(value, struct pw_ep);
 } pw_endpoints SEC(".maps");
 
+struct {
+    __uint(type, BPF_MAP_TYPE_HASH);
+    __uint(max_entries, PW_MAX_ENDPOINTS);
+    __uint(map_flags, BPF_F_NO_PREALLOC);
+    __type(key, __u32);
+    __type(value, struct pw_guest);
+} pw_guests SEC(".maps");
+
 /* Only user space uses it. */
 struct {
     __uint(type, BPF_MAP_TYPE_HASH);

@@ -54,8 +54,16 @@ static __always_inline bool pw_is_drop(__u32 reason)
 {
     return reason < 64;
 }
+/* Whether the packet is now an answer to be sent back: from 128 on. */
+static __always_inline bool pw_is_reply(__u32 reason)
+{
+    return reason >= 128 && reason < 256;
+}
 #define PW_REASON_KIND_DROP(num) _Static_assert((num) < 64, "drop reasons are below 64");
-#define PW_REASON_KIND_STACK(num) _Static_assert((num) >= 64, "stack reasons are 64 and above");
+#define PW_REASON_KIND_STACK(num)                                                                  \
+    _Static_assert((num) >= 64 && (num) < 128, "stack reasons are from 64 to 127");
+#define PW_REASON_KIND_REPLY(num)                                                                  \
+    _Static_assert((num) >= 128 && (num) < 256, "reply reasons are from 128 to 255");
 #define PW_REASON_KIND(num, name, kind, text) PW_REASON_KIND_##kind(num)
 PW_REASONS(PW_REASON_KIND)
 

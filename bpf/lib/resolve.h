@@ -60,7 +60,7 @@ static __noinline int pw_resolve_pod4(struct __sk_buff *skb, struct pw_path4 *e)
     e->stamp = 0;
     mac = PW_AT(__u64, eth->h_source);
     struct pw_ep *src = pw_ep_by_ip4(saddr);
-    if (!src || src->ifindex != ifindex || pw_is_multicast4(daddr) ||
+    if (!src || src->ifindex != ifindex || pw_is_multicast4(daddr) || daddr == PW_GATEWAY4 ||
         ((src->flags & PW_EP_L2) && !pw_same_mac(eth->h_source, src->mac))) {
         int reason = pw_special4(skb);
         return reason ? reason : PW_SPOOF_IP4;

@@ -93,14 +93,16 @@ static void details(const struct ctl *ctl, const struct ctl_ep *e)
     line("received fast", &e->counters.to_pod);
     line("by the stack", &e->stack);
     line("dropped", &e->dropped);
+    if (e->answered.packets)
+        line("answered", &e->answered);
     printf("  %-16s %12llu packets\n", "device drops", device_drops(e));
     limit("may send", &e->limit[PW_FROM_POD]);
     limit("may receive", &e->limit[PW_TO_POD]);
     for (size_t i = 0; i < e->n_reasons; i++) {
         const struct ctl_reason *r = &e->reasons[i];
         printf("    %s %-8s %12llu  %s: %s\n", r->dir == PW_TO_POD ? "to  " : "from",
-               r->reason && r->reason->drop ? "dropped" : "stack",
-               (unsigned long long)r->count.packets, r->reason ? r->reason->name : "?",
+               pw_reason_kind(r->reason), (unsigned long long)r->count.packets,
+               r->reason ? r->reason->name : "?",
                r->reason ? r->reason->text : "unknown to this version");
     }
 }

@@ -111,7 +111,9 @@ static void sum_reasons(struct ctl_ep *e)
 {
     for (size_t i = 0; i < e->n_reasons; i++) {
         const struct ctl_reason *r = &e->reasons[i];
-        struct pw_count *sum = r->reason && r->reason->drop ? &e->dropped : &e->stack;
+        struct pw_count *sum = r->reason && r->reason->drop    ? &e->dropped
+                               : r->reason && r->reason->reply ? &e->answered
+                                                               : &e->stack;
         sum->packets += r->count.packets;
         sum->bytes += r->count.bytes;
     }
@@ -338,9 +340,8 @@ json_t *ctl_reason_json(const struct ctl_reason *r)
 
     snprintf(number, sizeof(number), "%u", r->number);
     return json_pack("{s:s, s:s, s:s, s:s, s:I, s:I}", "reason",
-                     r->reason ? r->reason->name : number, "verdict",
-                     r->reason && r->reason->drop ? "drop" : "stack", "direction",
-                     r->dir == PW_TO_POD ? "to_pod" : "from_pod", "text",
+                     r->reason ? r->reason->name : number, "verdict", pw_reason_kind(r->reason),
+                     "direction", r->dir == PW_TO_POD ? "to_pod" : "from_pod", "text",
                      r->reason ? r->reason->text : "unknown to this version", "packets",
                      (json_int_t)r->count.packets, "bytes", (json_int_t)r->count.bytes);
 }

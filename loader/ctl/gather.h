@@ -20,8 +20,8 @@ struct ctl_ep {
     struct pw_addr *addrs; /* owned */
     size_t n_addrs;
     struct pw_counters counters;
-    struct pw_count stack, dropped; /* of packets from the pod and to it */
-    struct ctl_reason *reasons;     /* owned; most packets first */
+    struct pw_count stack, dropped, answered; /* of packets from the pod and to it */
+    struct ctl_reason *reasons;               /* owned; most packets first */
     size_t n_reasons;
     uint64_t rx_dropped, tx_dropped; /* by the host end, as the kernel counts */
     struct pw_limit limit[2];        /* by enum pw_direction; rate 0: none */

@@ -44,6 +44,10 @@ static void layout(void)
     SIZE(pw_ep, 8);
     MEMBER(pw_ep, ifindex), MEMBER(pw_ep, slot), MEMBER(pw_ep, mtu), MEMBER(pw_ep, device);
     MEMBER(pw_ep, flags), MEMBER(pw_ep, mac), MEMBER(pw_ep, host_mac), MEMBER(pw_ep, pad);
+    SIZE(pw_guest, 7);
+    MEMBER(pw_guest, ip4), MEMBER(pw_guest, ra_len), MEMBER(pw_guest, opts6_len);
+    MEMBER(pw_guest, ip6), MEMBER(pw_guest, opts4), MEMBER(pw_guest, opts6);
+    MEMBER(pw_guest, ra);
     SIZE(pw_conf, 14);
     MEMBER(pw_conf, flags), MEMBER(pw_conf, mark), MEMBER(pw_conf, trace_until);
     MEMBER(pw_conf, generation), MEMBER(pw_conf, n_uplinks), MEMBER(pw_conf, n_native4);
@@ -71,6 +75,7 @@ static void layout(void)
         {"pw_ip4", 4, sizeof(struct pw_ep)},
         {"pw_ip6", 16, sizeof(struct pw_ep)},
         {"pw_endpoints", 4, sizeof(struct pw_ep)},
+        {"pw_guests", 4, sizeof(struct pw_guest)},
         {"pw_slots", 4, 4},
         {"pw_counters", 4, sizeof(struct pw_counters)},
         {"pw_reasons", sizeof(struct pw_reason_key), sizeof(struct pw_count)},

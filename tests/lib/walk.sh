@@ -10,7 +10,7 @@ walk() { # [NETNS...]: also inside these
     {
         # The next to write the node's state removes what a killed one left of it.
         footprint | grep -v '^file /run/podwire/node\.[0-9]*$'
-        for m in /sys/fs/bpf/podwire/maps-*/pw_{ip4,ip6,endpoints,slots}; do
+        for m in /sys/fs/bpf/podwire/maps-*/pw_{ip4,ip6,endpoints,guests,slots}; do
             [ -e "$m" ] || continue
             bpftool -j map dump pinned "$m" 2>/dev/null |
                 jq -c --arg m "${m##*/}" '.[]? | select(.error? | not) | [$m, .formatted.key // .key]'
