@@ -20,7 +20,7 @@ unsigned tr_stall_ms = 4000;
 unsigned tr_window = 8;
 unsigned tr_step_bytes = 128 * 1024;
 
-static uint8_t pattern[PATTERN + CHUNK];
+static uint8_t pattern[PATTERN + SENT];
 
 static void fill_pattern(void)
 {
@@ -166,7 +166,7 @@ static void open_client(struct tr_flow *f)
 
 static void tcp_send(struct tr_flow *f, int fd, struct half *h, unsigned salt, bool stop)
 {
-    for (unsigned budget = 4; budget && !h->shut; budget--) {
+    if (!h->shut) {
         uint64_t left = stop ? 0 : f->spec.amount - h->sent;
         if (left == 0) {
             shutdown(fd, SHUT_WR);
@@ -174,7 +174,7 @@ static void tcp_send(struct tr_flow *f, int fd, struct half *h, unsigned salt, b
             return;
         }
         ssize_t n =
-            send(fd, tr_content(salt, h->sent), left < CHUNK ? (size_t)left : CHUNK, MSG_NOSIGNAL);
+            send(fd, tr_content(salt, h->sent), left < SENT ? (size_t)left : SENT, MSG_NOSIGNAL);
         if (n < 0) {
             if (errno != EAGAIN)
                 tr_fail(f, "send: %s", strerror(errno));

@@ -7,6 +7,8 @@
 
 #define PATTERN 65521U /* prime, so that no power of two of bytes shifts into the same content */
 #define CHUNK 65536U
+/* Given to the kernel at once: more than a segment of BIG TCP, which so comes about by itself. */
+#define SENT (4 * CHUNK)
 #define MAX_WINDOW 64U
 #define MAX_FLOWS 512U
 
@@ -33,7 +35,7 @@ struct tr_state {
     unsigned told;                /* how often of an MTU that `size` fits already */
 };
 
-/* The bytes of a stream from `offset` on, CHUNK of them; `salt` tells streams apart. */
+/* The bytes of a stream from `offset` on, SENT of them; `salt` tells streams apart. */
 const uint8_t *tr_content(unsigned salt, uint64_t offset);
 __attribute__((format(printf, 2, 3))) void tr_fail(struct tr_flow *f, const char *fmt, ...);
 /* n bytes or messages arrived. */
