@@ -2,21 +2,19 @@
 /* podwired: the node agent. Options, start, and the one loop. */
 #include <getopt.h>
 #include <signal.h>
-#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/signalfd.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 
 #include "agent/agent.h"
 #include "agent/clock.h"
 #include "agent/http.h"
 #include "loader/obj.h"
+#include "loader/pin.h"
 
-#define NAME_SECONDS 10
+#define TURN_SECONDS 10
 
 enum { OK = 0, FAILED = 1, USAGE = 2 };
 
@@ -188,21 +186,17 @@ static int find_api(const struct pw_agent_conf *conf, struct pw_kube *out, struc
     return 0;
 }
 
-/* One agent at a time; a restart may come before the last one's end. A name that the kernel gives
- * up with the process, however that ends, and no file is left. */
-static int take_name(struct pw_err *err)
+/* One agent at a time; a restart may come before the last one's end. */
+static int take_turn(struct pw_err *err)
 {
-    struct sockaddr_un name = {.sun_family = AF_UNIX, .sun_path = "\0podwired"};
-    pw_fd fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    int fd = -EBUSY;
 
-    if (fd < 0)
-        return pw_err_errno(err, -errno, "socket");
-    for (int i = 0; i < 10 * NAME_SECONDS; i++) {
-        if (bind(fd, (struct sockaddr *)&name, offsetof(struct sockaddr_un, sun_path) + 9) == 0)
-            return PW_TAKE_FD(fd);
-        usleep(100000);
+    for (int i = 0; i < 10 * TURN_SECONDS && fd == -EBUSY; i++) {
+        if (i)
+            usleep(100000);
+        fd = pw_lock_agent(err);
     }
-    return pw_err_set(err, -EBUSY, "another podwired runs on this node");
+    return fd == -EBUSY ? pw_err_set(err, fd, "another podwired runs on this node") : fd;
 }
 
 /* Until a signal to end. */
@@ -247,9 +241,9 @@ static int serve(struct pw_agent_conf *conf, struct pw_err *err)
     sigaddset(&set, SIGINT);
     sigprocmask(SIG_BLOCK, &set, NULL);
     pw_fd signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
-    pw_fd name = take_name(err);
-    if (name < 0)
-        return name;
+    pw_fd turn = take_turn(err);
+    if (turn < 0)
+        return turn;
     rc = pw_agent_init(&a, conf, &kube, err);
     if (!rc && a.conf.listen[0])
         rc = pw_http_open(&http, a.conf.listen, &a, err);

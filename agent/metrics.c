@@ -83,19 +83,14 @@ static void reason(FILE *f, const struct ctl_reason *r, enum unit unit)
             of(&r->count, unit));
 }
 
-static bool wanted(const struct ctl_reason *r, bool drop)
-{
-    return (r->reason && r->reason->drop) == drop;
-}
-
 static void reasons(FILE *f, const struct ctl_eps *eps, const char *name, const char *help,
-                    bool drop, enum unit unit)
+                    enum pw_reason_kind kind, enum unit unit)
 {
     head(f, name, "counter", help);
     for (size_t i = 0; i < eps->n; i++) {
         const struct ctl_ep *e = &eps->ep[i];
         for (size_t j = 0; j < e->n_reasons; j++) {
-            if (!wanted(&e->reasons[j], drop))
+            if (pw_reason_kind(e->reasons[j].reason) != kind)
                 continue;
             labels(f, name, e);
             fputc(',', f);
@@ -106,11 +101,11 @@ static void reasons(FILE *f, const struct ctl_eps *eps, const char *name, const 
 
 /* What belongs to no endpoint: of packets by an uplink, or of a device that is none of ours. */
 static void unowned(FILE *f, const struct ctl_eps *eps, const char *name, const char *help,
-                    bool drop)
+                    enum pw_reason_kind kind)
 {
     head(f, name, "counter", help);
     for (size_t i = 0; i < eps->n_unowned; i++) {
-        if (!wanted(&eps->unowned[i], drop))
+        if (pw_reason_kind(eps->unowned[i].reason) != kind)
             continue;
         fprintf(f, "%s{", name);
         reason(f, &eps->unowned[i], PACKETS);
@@ -142,16 +137,19 @@ static void endpoints(FILE *f, struct pw_dp *dp)
     fast(f, &eps, "podwire_endpoint_redirected_bytes_total",
          "Bytes that a program carried on the fast path.", BYTES);
     reasons(f, &eps, "podwire_endpoint_stack_packets_total",
-            "Packets handed to the node's stack, by reason.", false, PACKETS);
+            "Packets handed to the node's stack, by reason.", PW_KIND_STACK, PACKETS);
     reasons(f, &eps, "podwire_endpoint_stack_bytes_total",
-            "Bytes handed to the node's stack, by reason.", false, BYTES);
-    reasons(f, &eps, "podwire_endpoint_dropped_packets_total", "Packets dropped, by reason.", true,
-            PACKETS);
+            "Bytes handed to the node's stack, by reason.", PW_KIND_STACK, BYTES);
+    reasons(f, &eps, "podwire_endpoint_dropped_packets_total", "Packets dropped, by reason.",
+            PW_KIND_DROP, PACKETS);
+    reasons(f, &eps, "podwire_endpoint_answered_packets_total",
+            "Packets of guests that were answered, by reason.", PW_KIND_REPLY, PACKETS);
     device_drops(f, &eps);
     unowned(f, &eps, "podwire_node_stack_packets_total",
-            "Packets of no endpoint that were handed to the node's stack, by reason.", false);
+            "Packets of no endpoint that were handed to the node's stack, by reason.",
+            PW_KIND_STACK);
     unowned(f, &eps, "podwire_node_dropped_packets_total",
-            "Packets of no endpoint that were dropped, by reason.", true);
+            "Packets of no endpoint that were dropped, by reason.", PW_KIND_DROP);
 }
 
 /* ---- the node ---- */

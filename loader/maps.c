@@ -435,22 +435,21 @@ int pw_reason_next(int fd, const struct pw_reason_key *key, struct pw_reason_key
 }
 
 static const struct pw_reason_text reasons[] = {
-#define DROP true, false
-#define STACK false, false
-#define REPLY false, true
-#define REASON_ENTRY(num, name, kind, text) {num, kind, #name, text},
+#define REASON_ENTRY(num, name, kind, text) {num, PW_KIND_##kind, #name, text},
     PW_REASONS(REASON_ENTRY)
 #undef REASON_ENTRY
-#undef DROP
-#undef STACK
-#undef REPLY
 };
 
-const char *pw_reason_kind(const struct pw_reason_text *reason)
+enum pw_reason_kind pw_reason_kind(const struct pw_reason_text *reason)
 {
-    if (!reason)
-        return "stack";
-    return reason->drop ? "drop" : reason->reply ? "reply" : "stack";
+    return reason ? reason->kind : PW_KIND_STACK;
+}
+
+const char *pw_reason_kind_name(const struct pw_reason_text *reason)
+{
+    static const char *const names[] = {
+        [PW_KIND_STACK] = "stack", [PW_KIND_DROP] = "drop", [PW_KIND_REPLY] = "reply"};
+    return names[pw_reason_kind(reason)];
 }
 
 const struct pw_reason_text *pw_reason_at(size_t i)

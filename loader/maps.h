@@ -110,13 +110,20 @@ int pw_reason_next(int fd, const struct pw_reason_key *key, struct pw_reason_key
 void pw_reasons_forget(int fd, uint32_t slot);
 
 /* One entry of the list in bpf/abi/reasons.h. */
+enum pw_reason_kind {
+    PW_KIND_STACK, /* handed to the node's stack */
+    PW_KIND_DROP,
+    PW_KIND_REPLY, /* answered in the program */
+};
 struct pw_reason_text {
     uint16_t number;
-    bool drop, reply; /* neither: handed to the stack */
+    enum pw_reason_kind kind;
     const char *name, *text;
 };
-/* "drop", "stack" or "reply"; also of NULL, a newer program's. */
-const char *pw_reason_kind(const struct pw_reason_text *reason);
+/* Of NULL, a newer program's, too: PW_KIND_STACK. */
+enum pw_reason_kind pw_reason_kind(const struct pw_reason_text *reason);
+/* "stack", "drop" or "reply". */
+const char *pw_reason_kind_name(const struct pw_reason_text *reason);
 /* NULL when there is no reason of that number (a newer program's). */
 const struct pw_reason_text *pw_reason_find(uint16_t number);
 /* All of them, in the list's order; `i` from 0, NULL at the end. */

@@ -192,19 +192,18 @@ static int open_lock(const char *path, struct pw_err *err)
     return fd < 0 ? pw_err_errno(err, -errno, "open %s", path) : fd;
 }
 
-int pw_lock(enum pw_lock_kind kind, struct pw_err *err)
+/* `how` as flock(2) has it. */
+static int lock_file(const char *path, int how, struct pw_err *err)
 {
-    const char *path = PW_LOCK_FILE;
-
     for (;;) {
         struct stat st;
         pw_fd fd = open_lock(path, err);
         if (fd < 0)
             return fd;
-        if (flock(fd, kind == PW_LOCK_SHARED ? LOCK_SH : LOCK_EX) < 0) {
+        if (flock(fd, how) < 0) {
             if (errno == EINTR)
                 continue;
-            return pw_err_errno(err, -errno, "lock %s", path);
+            return pw_err_errno(err, errno == EWOULDBLOCK ? -EBUSY : -errno, "lock %s", path);
         }
         if (fstat(fd, &st) < 0)
             return pw_err_errno(err, -errno, "lock %s", path);
@@ -212,4 +211,14 @@ int pw_lock(enum pw_lock_kind kind, struct pw_err *err)
         if (st.st_nlink > 0)
             return PW_TAKE_FD(fd);
     }
+}
+
+int pw_lock(enum pw_lock_kind kind, struct pw_err *err)
+{
+    return lock_file(PW_LOCK_FILE, kind == PW_LOCK_SHARED ? LOCK_SH : LOCK_EX, err);
+}
+
+int pw_lock_agent(struct pw_err *err)
+{
+    return lock_file(PW_AGENT_LOCK_FILE, LOCK_EX | LOCK_NB, err);
 }

@@ -68,4 +68,8 @@ int pw_pin_remove(const char *path, struct pw_err *err);
 enum pw_lock_kind { PW_LOCK_SHARED, PW_LOCK_EXCLUSIVE };
 int pw_lock(enum pw_lock_kind kind, struct pw_err *err);
 
+/* The same of the one agent of a node, for as long as it runs. -EBUSY: another has it. */
+#define PW_AGENT_LOCK_FILE PW_RUN_DIR "/agent.lock"
+int pw_lock_agent(struct pw_err *err);
+
 #endif

@@ -79,6 +79,16 @@ static bool remove_unfinished(int dir, const char *name)
     return true;
 }
 
+/* Not while an agent runs: another would find no lock. */
+static void clean_agent(void)
+{
+    struct pw_err err = PW_ERR_INIT;
+    pw_fd lock = pw_lock_agent(&err);
+
+    if (lock >= 0)
+        unlink(PW_AGENT_LOCK_FILE);
+}
+
 void pw_run_clean(void)
 {
     static const char *const files[] = {PW_RUN_DIR "/node", PW_RUN_DIR "/features.json",
@@ -90,6 +100,7 @@ void pw_run_clean(void)
     rmdir(PW_VHOST_DIR);
     each(AT_FDCWD, PW_RUN_DIR, remove_unfinished);
     pw_latency_remove();
+    clean_agent();
     for (size_t i = 0; i < PW_ARRAY_SIZE(files); i++)
         unlink(files[i]);
     rmdir(PW_RUN_DIR);

@@ -224,7 +224,7 @@ int pw_vhost_run(const struct pw_vhost *v, const char *lock, struct pw_err *err)
         pid = fork();
         if (pid == 0)
             become(&c, lock, theirs);
-        _exit(pid < 0);
+        _exit(pid < 0 ? 1 : 0);
     }
     while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
         ;

@@ -20,7 +20,7 @@ static void add_rows(struct ctl_table *t, const char *pod, const struct ctl_reas
     char bytes[24];
 
     for (size_t i = 0; i < n; i++) {
-        if (!r[i].reason || !r[i].reason->drop)
+        if (pw_reason_kind(r[i].reason) != PW_KIND_DROP)
             continue;
         ctl_table_add(t, "%s\t%s\t%llu\t%s\t%s\t%s", pod, r[i].dir == PW_TO_POD ? "to" : "from",
                       (unsigned long long)r[i].count.packets, ctl_bytes(r[i].count.bytes, bytes),
@@ -70,7 +70,7 @@ static void add_json(json_t *list, const struct ctl_ep *e, const struct ctl_reas
     if (e)
         ctl_pod_name(e, pod);
     for (size_t i = 0; i < n; i++) {
-        if (!r[i].reason || !r[i].reason->drop)
+        if (pw_reason_kind(r[i].reason) != PW_KIND_DROP)
             continue;
         json_t *o = ctl_reason_json(&r[i]);
         json_object_set_new(o, "device", e ? json_string(e->ifname) : json_null());

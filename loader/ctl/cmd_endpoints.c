@@ -101,7 +101,7 @@ static void details(const struct ctl *ctl, const struct ctl_ep *e)
     for (size_t i = 0; i < e->n_reasons; i++) {
         const struct ctl_reason *r = &e->reasons[i];
         printf("    %s %-8s %12llu  %s: %s\n", r->dir == PW_TO_POD ? "to  " : "from",
-               pw_reason_kind(r->reason), (unsigned long long)r->count.packets,
+               pw_reason_kind_name(r->reason), (unsigned long long)r->count.packets,
                r->reason ? r->reason->name : "?",
                r->reason ? r->reason->text : "unknown to this version");
     }

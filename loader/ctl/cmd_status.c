@@ -130,7 +130,7 @@ static size_t fallbacks(const struct status *s, struct ctl_reason *out, size_t m
         for (size_t j = 0; j < e->n_reasons; j++) {
             const struct ctl_reason *r = &e->reasons[j];
             size_t k = 0;
-            if (!r->reason || r->reason->drop || r->reason->reply)
+            if (!r->reason || r->reason->kind != PW_KIND_STACK)
                 continue;
             while (k < n && out[k].number != r->number)
                 k++;

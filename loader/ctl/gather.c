@@ -111,9 +111,10 @@ static void sum_reasons(struct ctl_ep *e)
 {
     for (size_t i = 0; i < e->n_reasons; i++) {
         const struct ctl_reason *r = &e->reasons[i];
-        struct pw_count *sum = r->reason && r->reason->drop    ? &e->dropped
-                               : r->reason && r->reason->reply ? &e->answered
-                                                               : &e->stack;
+        struct pw_count *const sums[] = {[PW_KIND_STACK] = &e->stack,
+                                         [PW_KIND_DROP] = &e->dropped,
+                                         [PW_KIND_REPLY] = &e->answered};
+        struct pw_count *sum = sums[pw_reason_kind(r->reason)];
         sum->packets += r->count.packets;
         sum->bytes += r->count.bytes;
     }
@@ -339,11 +340,11 @@ json_t *ctl_reason_json(const struct ctl_reason *r)
     char number[16];
 
     snprintf(number, sizeof(number), "%u", r->number);
-    return json_pack("{s:s, s:s, s:s, s:s, s:I, s:I}", "reason",
-                     r->reason ? r->reason->name : number, "verdict", pw_reason_kind(r->reason),
-                     "direction", r->dir == PW_TO_POD ? "to_pod" : "from_pod", "text",
-                     r->reason ? r->reason->text : "unknown to this version", "packets",
-                     (json_int_t)r->count.packets, "bytes", (json_int_t)r->count.bytes);
+    return json_pack(
+        "{s:s, s:s, s:s, s:s, s:I, s:I}", "reason", r->reason ? r->reason->name : number, "verdict",
+        pw_reason_kind_name(r->reason), "direction", r->dir == PW_TO_POD ? "to_pod" : "from_pod",
+        "text", r->reason ? r->reason->text : "unknown to this version", "packets",
+        (json_int_t)r->count.packets, "bytes", (json_int_t)r->count.bytes);
 }
 
 static void copy_key(json_t *to, const struct ctl_ep *ep, const char *key)
