@@ -190,6 +190,8 @@ static int write_owner(struct pw_store *s, const char *owner, const struct pw_ad
     return 0;
 }
 
+static int rebuild(struct pw_store *s, struct pw_err *err);
+
 int pw_store_take(struct pw_store *s, const char *owner, const struct pw_addr *addrs, size_t n,
                   struct pw_err *err)
 {
@@ -203,10 +205,13 @@ int pw_store_take(struct pw_store *s, const char *owner, const struct pw_addr *a
     if (!rc)
         rc = set_dirty(s, false, err);
     if (rc) {
-        /* The mark stays: the next to come makes the maps anew from the owners. */
+        /* The maps are made anew from the owners; where that fails too, the mark stays and the next
+         * to come does it. */
+        struct pw_err ignored = PW_ERR_INIT;
         char path[300];
         owner_path(owner, path);
         unlinkat(s->dir, path, 0);
+        rebuild(s, &ignored);
     }
     return rc;
 }

@@ -143,4 +143,7 @@ fi
 lasting "$TMP/del" >"$TMP/del-lasting"
 batches "ADD killed, then GC" "$TMP/add-lasting" add-gc
 batches "DEL killed, then DEL" "$TMP/del-lasting" del
-batches "ADD with a failing call" "$TMP/add" fail
+# Not close: one that fails has closed all the same, strace's has not, and whoever then waits for
+# the lock of a file waits for itself.
+grep -v '^close ' "$TMP/add" >"$TMP/add-failing"
+batches "ADD with a failing call" "$TMP/add-failing" fail
