@@ -364,23 +364,28 @@ static bool has_arg(const char *pid, const char *arg)
     return false;
 }
 
-/* Both processes of a pod's back-end, the one that serves the guest and its supervisor. */
+/* Both processes of a pod's back-end, the one that serves the guest and its supervisor: the newest,
+ * since pods of other sites, which have nodes of their own, have the same names. */
 static int find_backend(struct nb_site *s, const struct nb_pod *pod, struct pw_err *err)
 {
-    DIR *d = opendir("/proc");
+    DIR *d = opendir("/proc"); /* in the order of their numbers */
     struct dirent *e;
-    unsigned found = 0;
+    pid_t newest[2] = {0};
     while (d && (e = readdir(d)))
         if (isdigit((unsigned char)e->d_name[0]) && has_arg(e->d_name, pod->socket) &&
-            has_arg(e->d_name, "podwire-vhost") && s->nhelpers < PW_ARRAY_SIZE(s->helper)) {
-            s->helper[s->nhelpers++] = (pid_t)strtol(e->d_name, NULL, 10);
-            found++;
+            has_arg(e->d_name, "podwire-vhost")) {
+            newest[0] = newest[1];
+            newest[1] = (pid_t)strtol(e->d_name, NULL, 10);
         }
     if (d)
         closedir(d);
-    return found ? 0
-                 : pw_err_set(err, -ESRCH, "no back-end serves %s: its CPU time would be missing",
-                              pod->socket);
+    if (!newest[0])
+        return pw_err_set(err, -ESRCH, "no back-end serves %s: its CPU time would be missing",
+                          pod->socket);
+    _Static_assert(PW_ARRAY_SIZE(s->helper) >= 3 * NB_PODS, "two of these and a VMM for each pod");
+    s->helper[s->nhelpers++] = newest[0];
+    s->helper[s->nhelpers++] = newest[1];
+    return 0;
 }
 
 static int vhost_setup(const struct nb_path *path, struct nb_site *s, struct pw_err *err)
