@@ -1,8 +1,9 @@
 #!/bin/busybox sh
 # SPDX-License-Identifier: Apache-2.0
 # shellcheck shell=dash
-# First process of t_guest.sh's guest: Debian's root file system (vda) and its kernel's modules
-# (vdb) under a writable layer, then the server below, in the one network the guest has.
+# First process of a guest: Debian's root file system (vda) and its kernel's modules (vdb) under a
+# writable layer, then the server below, in the one network the guest has. That is t_guest.sh's, or with
+# podwire.autoconf on the kernel's command line what the guest is told when it asks (t_pod_guest.sh).
 b=/bin/busybox
 $b mkdir -p /proc /sys /dev /lower /over /new
 $b mount -t proc proc /proc
@@ -25,8 +26,14 @@ exec $b chroot /new /bin/bash -c '
     for i in $(seq 100); do [ -e /sys/class/net/eth0 ] && break; sleep 0.1; done
     sysctl -qw net.ipv6.conf.default.accept_dad=0 net.ipv6.conf.eth0.accept_dad=0
     ip link set lo up
-    ip addr add 10.8.0.2/24 dev eth0
-    ip -6 addr add fd08::2/64 dev eth0 nodad
-    ip link set eth0 up
+    if grep -q podwire.autoconf /proc/cmdline; then
+        mkdir -p /var/lib/dhcpcd
+        ip link set eth0 up
+        dhcpcd -q -b -A -f /dev/null -c /bin/true eth0
+    else
+        ip addr add 10.8.0.2/24 dev eth0
+        ip -6 addr add fd08::2/64 dev eth0 nodad
+        ip link set eth0 up
+    fi
     echo "GUEST up" >/dev/console
     exec python3 /guest_server.py'

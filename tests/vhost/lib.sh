@@ -5,6 +5,8 @@
 #   backend_start NAME ARG...    start podwire-vhost with counters in $TMP/NAME.stats; pid in $backend
 #   backend_end                  SIGTERM, exit code in $backend_rc
 #   stat_of NAME JQ              one value of a back-end's counters
+#   put ADDRESS FILE             to a guest's server: the sum that it saw
+#   get ADDRESS BYTES            from it: "same" when both sums are
 #   testpmd_start NAME VDEV ARG...   a front-end; pid in $testpmd, output in $TMP/NAME.out
 #   testpmd_sends NAME VDEV BURSTS ARG...   a front-end that offers BURSTS x 32 frames to each queue,
 #                                waits until all is quiet, and ends
@@ -64,3 +66,22 @@ testpmd_total() { # the accumulated figures are the last ones
 
 rx_packets() { cat "/sys/class/net/$1/statistics/rx_packets"; }
 more_than() { [ "$("${@:2}")" -gt "$1" ]; }
+
+put() {
+    local sum
+    exec 3<>"/dev/tcp/$1/7000"
+    echo "put $(stat -c %s "$2")" >&3
+    cat "$2" >&3
+    read -r sum <&3
+    exec 3>&-
+    echo "$sum"
+}
+get() {
+    local ours theirs
+    exec 3<>"/dev/tcp/$1/7000"
+    echo "get $2" >&3
+    ours=$(head -c "$2" <&3 | sha256sum | cut -d' ' -f1)
+    read -r theirs <&3
+    exec 3>&-
+    [ "$ours" = "$theirs" ] && echo same || echo "ours $ours theirs $theirs"
+}

@@ -67,24 +67,6 @@ guest_run() {
     exec 3>&-
     echo "$out"
 }
-put() { # ADDRESS FILE: the sum that the guest saw
-    local sum
-    exec 3<>"/dev/tcp/$1/7000"
-    echo "put $(stat -c %s "$2")" >&3
-    cat "$2" >&3
-    read -r sum <&3
-    exec 3>&-
-    echo "$sum"
-}
-get() { # ADDRESS BYTES: both sums
-    local ours theirs
-    exec 3<>"/dev/tcp/$1/7000"
-    echo "get $2" >&3
-    ours=$(head -c "$2" <&3 | sha256sum | cut -d' ' -f1)
-    read -r theirs <&3
-    exec 3>&-
-    [ "$ours" = "$theirs" ] && echo same || echo "ours $ours theirs $theirs"
-}
 sum_of() { sha256sum <"$1" | cut -d' ' -f1; }
 cleanup sh -c 'kill $(cat "$TMP/qemu.pid" 2>/dev/null) 2>/dev/null || true'
 
