@@ -23,7 +23,7 @@ cat "$kernel/initrd" "$TMP/extra" >"$TMP/initrd"
 
 # ---- the node: a wire with a host on it, a container pod, a Service-like address ----
 node_up 1500
-netns_up wire c v1 v2 warm
+netns_up wire c v1 v2 v3 warm
 ip link set wire0 netns wire
 ip -n wire addr add 192.0.2.254/24 dev wire0
 ip -n wire addr add 2001:db8:2::254/64 dev wire0 nodad
@@ -33,7 +33,7 @@ ip -n wire -6 route add fd00:1::/64 via 2001:db8:2::1
 ctl() { "$BUILD/podwirectl" "$@"; }
 must good "ADD of a first pod" "$(conf 1.1.0)" ADD warm /run/netns/warm eth0
 good "and its DEL" "$(conf 1.1.0)" DEL warm /run/netns/warm eth0
-walk c v1 v2 | grep -v '^nft' >"$TMP/before"
+walk c v1 v2 v3 | grep -v '^nft' >"$TMP/before"
 must good "a container pod" "$(conf 1.1.0 '.device="veth"')" ADD c /run/netns/c eth0
 c4=$(answer '.ips[0].address' | cut -d/ -f1) c6=$(answer '.ips[1].address' | cut -d/ -f1)
 ip netns exec c python3 "$TOP/tests/vhost/guest_server.py" >"$TMP/server.log" 2>&1 &
@@ -54,6 +54,9 @@ boot() { # NAME NETNS|-
     local args run=()
     mapfile -t args < <(ctl vm args "$1" --vmm qemu | tr ' ' '\n')
     args=("${args[@]/#virtio-net-pci,/virtio-net-pci,romfile=,}")
+    # The back-end shares the guest's memory.
+    [[ ${args[*]} != *vhost-user* ]] ||
+        args+=(-object "memory-backend-memfd,id=mem0,size=320M,share=on" -machine memory-backend=mem0)
     [ "$2" = - ] || run=(ip netns exec "$2")
     "${run[@]}" qemu-system-x86_64 -accel tcg -cpu max -smp 1 -nographic -nodefaults -serial "file:$TMP/$1.console" \
         -M q35 -m 320 -kernel "$kernel/vmlinuz" -initrd "$TMP/initrd" \
@@ -95,7 +98,8 @@ sum=$(sha256sum <"$TMP/data" | cut -d' ' -f1) small=$(sha256sum <"$TMP/small" | 
 
 vm vm1 tap v1
 vm vm2 pod-tap v2
-for v in vm1 vm2; do
+vm vm3 vhost-user v3
+for v in vm1 vm2 vm3; do
     ip4=${IP4[$v]} ip6=${IP6[$v]}
     must_serve $v "$v: the guest configured itself, both families"
     is "$v: its addresses are its endpoint's alone" \
@@ -129,6 +133,23 @@ is_pair() { # NAME FROM TO: bulk between two guests
 }
 is_pair "guest to guest, IPv4" vm1 "${IP4[vm2]}"
 is_pair "guest to guest, IPv6" vm2 "${IP6[vm1]}"
+is_pair "guest to guest, by rings" vm3 "${IP4[vm1]}"
+is_pair "guest to guest, to rings, IPv6" vm2 "${IP6[vm3]}"
+
+# The back-end of vm3 is killed while 32 MB go each way: its supervisor starts another, QEMU connects again.
+worker() { pgrep -f "podwire-vhost .*$(ctl vm show vm3 --json | jq -r .socket)" | tail -n1; }
+cat "$TMP/data" "$TMP/data" "$TMP/data" "$TMP/data" >"$TMP/big"
+from c "put ${IP4[vm3]} $TMP/big" >"$TMP/put" &
+put=$!
+from c "get ${IP4[vm3]} 32000000" >"$TMP/get" &
+get=$!
+died=$(worker)
+sleep 0.3
+ok "vm3: its back-end is killed in mid transfer" sh -c "kill -0 $put && kill -0 $get && kill -KILL $died && kill -0 $put && kill -0 $get"
+wait $put $get || true
+isnt "vm3: another one serves" "$(worker)" "$died"
+is "vm3: what it was sent" "$(cat "$TMP/put")" "$(sha256sum <"$TMP/big" | cut -d' ' -f1)"
+is "vm3: what it sent" "$(cat "$TMP/get")" same
 
 # A guest that reboots ends no connection.
 exec 3<>"/dev/tcp/${IP4[vm1]}/7000"
@@ -138,12 +159,13 @@ wait_for 20 sh -c "! ping -c1 -W1 ${IP4[vm1]}" >/dev/null 2>&1
 must_serve vm1 "vm1: reboots and configures itself again"
 is "vm1: 1 MB after its reboot" "$(from c "put ${IP4[vm1]} $TMP/small")" "$small"
 
-for v in vm1 vm2; do
+for v in vm1 vm2 vm3; do
     kill "${PID[$v]}"
     wait "${PID[$v]}" || true
 done
 good "DEL of the guests' pods" "$(conf 1.1.0)" DEL vm1 /run/netns/v1 eth0
 good "and of the other" "$(conf 1.1.0)" DEL vm2 /run/netns/v2 eth0
+good "and of the third" "$(conf 1.1.0)" DEL vm3 /run/netns/v3 eth0
 good "and of the container's" "$(conf 1.1.0)" DEL c /run/netns/c eth0
-walk c v1 v2 | grep -v '^nft' >"$TMP/after"
+walk c v1 v2 v3 | grep -v '^nft' >"$TMP/after"
 ok "nothing is left" diff "$TMP/before" "$TMP/after"
