@@ -94,7 +94,7 @@ good "ADD of a vhost-user device" "$(cat "$TMP/vm")" ADD c-vm /run/netns/vm eth0
 pids() { pgrep -x podwire-vhost; }
 was=$(pids | tr '\n' ' ')
 ok "its back-end runs" test -n "$was"
-pgrep -x podwire-vhost | xargs kill -9
+pkill -9 -x podwire-vhost
 ok "killed with its supervisor, it is started again" wait_for 30 eval '[ "$(metric podwire_backends_restarted_total)" = 1 ] && pids'
 agent_kill
 ok "it outlives the agent" eval 'sleep 0.5; pids'
