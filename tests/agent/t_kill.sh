@@ -61,7 +61,10 @@ api PUT pods/default/p3 '{"uid": "other", "nodeName": "me"}'
 api PUT pods/default/p2 '{"uid": "u-p2", "nodeName": "elsewhere"}'
 agent_kill
 for p in p2 p3 p4; do ip netns del "$p"; done
-wait_for 10 eval '! ip link show | grep -q "$(jq -r .hostIf /run/podwire/endpoints/c-p2:eth0.json)"' || true
+for p in p2 p3 p4; do
+    host=$(jq -r .hostIf "/run/podwire/endpoints/c-$p:eth0.json")
+    wait_for 30 test ! -e "/sys/class/net/$host" || bail "the device of $p outlives its namespace"
+done
 agent_up
 ok "what is gone, and in no list of this node's pods, is removed" \
     wait_for 30 eval '! test -e /run/podwire/endpoints/c-p2:eth0.json'
