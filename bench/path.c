@@ -8,10 +8,12 @@
 #include "loader/base/cleanup.h"
 
 const struct nb_path *const nb_paths[] = {
-    &nb_path_host,         &nb_path_bridge,       &nb_path_ptp,        &nb_path_macvlan,
-    &nb_path_pw_veth,      &nb_path_pw_veth_noct, &nb_path_pw_netkit,  &nb_path_pw_netkit_noct,
-    &nb_path_pw_netkit_l2, &nb_path_pw_off,       &nb_path_ptp_hop,    &nb_path_tap_bridge,
-    &nb_path_tap_mirred,   &nb_path_pw_tap,       &nb_path_pw_pod_tap, &nb_path_pw_vhost,
+    &nb_path_host,          &nb_path_bridge,          &nb_path_ptp,
+    &nb_path_macvlan,       &nb_path_pw_veth,         &nb_path_pw_veth_noct,
+    &nb_path_pw_netkit,     &nb_path_pw_netkit_noct,  &nb_path_pw_netkit_l2,
+    &nb_path_pw_veth_nonat, &nb_path_pw_netkit_nonat, &nb_path_pw_off,
+    &nb_path_ptp_hop,       &nb_path_tap_bridge,      &nb_path_tap_mirred,
+    &nb_path_pw_tap,        &nb_path_pw_pod_tap,      &nb_path_pw_vhost,
 };
 const unsigned nb_npaths = PW_ARRAY_SIZE(nb_paths);
 

@@ -9,8 +9,8 @@
 
 struct flavour {
     const char *device;
-    bool conntrack; /* ask the host's connection tracking about each packet (the default) */
-    bool off;       /* redirection switched off: everything by the stack */
+    enum nb_nat nat;
+    bool off; /* redirection switched off: everything by the stack */
 };
 
 bool nb_podwire_available(const struct nb_settings *set, char why[200])
@@ -44,7 +44,7 @@ int nb_podwire_off(struct nb_site *s, struct pw_err *err)
     return 0;
 }
 
-int nb_podwire_add(struct nb_site *s, struct nb_pod *pod, const char *device, bool conntrack,
+int nb_podwire_add(struct nb_site *s, struct nb_pod *pod, const char *device, enum nb_nat nat,
                    struct pw_err *err)
 {
     bool v4 = s->set->family == 4;
@@ -54,11 +54,13 @@ int nb_podwire_add(struct nb_site *s, struct nb_pod *pod, const char *device, bo
     snprintf(conf, sizeof(conf),
              "{\"cniVersion\":\"1.1.0\",\"name\":\"podwire\",\"type\":\"podwire\","
              "\"device\":\"%s\",\"mtu\":%u,\"uplinks\":[\"eth0\"],\"nativeRanges\":[%s],"
-             "\"conntrack\":%s,\"ipam\":{\"type\":\"podwire\",\"ranges\":[[{\"subnet\":\"%s\"}]],"
+             "\"masquerade\":%s,\"conntrack\":%s,\"ipam\":{\"type\":\"podwire\",\"ranges\":[[{"
+             "\"subnet\":\"%s\"}]],"
              "\"routes\":[{\"dst\":\"%s\"}]}}",
              device, s->set->mtu,
              v4 ? "\"10.244.0.0/16\",\"192.0.2.0/24\"" : "\"fd00:244::/32\",\"fd00:c0::/64\"",
-             conntrack ? "true" : "false", nb_pod_range(s, pod->node), v4 ? "0.0.0.0/0" : "::/0");
+             nat == NB_NO_NAT ? "false" : "true", nat == NB_NAT_UNASKED ? "false" : "true",
+             nb_pod_range(s, pod->node), v4 ? "0.0.0.0/0" : "::/0");
     return nb_cni_add(s, pod, s->set->podwire, conf, err);
 }
 
@@ -67,29 +69,35 @@ static int podwire_setup(const struct nb_path *p, struct nb_site *s, struct pw_e
     const struct flavour *f = p->data;
     int rc = 0;
     for (unsigned i = 0; i < nb_site_pods(s) && rc == 0; i++)
-        rc = nb_podwire_add(s, &s->pod[i], f->device, f->conntrack, err);
+        rc = nb_podwire_add(s, &s->pod[i], f->device, f->nat, err);
     if (rc == 0 && (f->off || s->set->deny_redirect))
         rc = nb_podwire_off(s, err);
     return rc;
 }
 
-#define PODWIRE(var, n, t, dev, ct, is_off)                                                        \
-    static const struct flavour var##_flavour = {.device = dev, .conntrack = ct, .off = is_off};   \
+#define PODWIRE(var, n, t, dev, with, is_off, is_default)                                          \
+    static const struct flavour var##_flavour = {.device = dev, .nat = with, .off = is_off};       \
     const struct nb_path nb_path_##var = {                                                         \
         .name = n,                                                                                 \
         .title = t,                                                                                \
         .group = NB_GROUP_CONTAINER,                                                               \
         .redirects = !(is_off),                                                                    \
-        .by_default = true,                                                                        \
+        .by_default = is_default,                                                                  \
         .data = &var##_flavour,                                                                    \
         .available = podwire_available,                                                            \
         .setup = podwire_setup,                                                                    \
     }
 
-PODWIRE(pw_veth, "podwire-veth", "podwire, veth", "veth", true, false);
-PODWIRE(pw_veth_noct, "podwire-veth-noct", "podwire, veth, conntrack off", "veth", false, false);
-PODWIRE(pw_netkit, "podwire-netkit", "podwire, netkit", "netkit", true, false);
-PODWIRE(pw_netkit_noct, "podwire-netkit-noct", "podwire, netkit, conntrack off", "netkit", false,
+PODWIRE(pw_veth, "podwire-veth", "podwire, veth", "veth", NB_NAT, false, true);
+PODWIRE(pw_veth_noct, "podwire-veth-noct", "podwire, veth, conntrack off", "veth", NB_NAT_UNASKED,
+        false, true);
+PODWIRE(pw_veth_nonat, "podwire-veth-nonat", "podwire, veth, no NAT", "veth", NB_NO_NAT, false,
         false);
-PODWIRE(pw_netkit_l2, "podwire-netkit-l2", "podwire, netkit layer 2", "netkit-l2", true, false);
-PODWIRE(pw_off, "podwire-off", "podwire, redirection off", "veth", true, true);
+PODWIRE(pw_netkit, "podwire-netkit", "podwire, netkit", "netkit", NB_NAT, false, true);
+PODWIRE(pw_netkit_noct, "podwire-netkit-noct", "podwire, netkit, conntrack off", "netkit",
+        NB_NAT_UNASKED, false, true);
+PODWIRE(pw_netkit_nonat, "podwire-netkit-nonat", "podwire, netkit, no NAT", "netkit", NB_NO_NAT,
+        false, false);
+PODWIRE(pw_netkit_l2, "podwire-netkit-l2", "podwire, netkit layer 2", "netkit-l2", NB_NAT, false,
+        true);
+PODWIRE(pw_off, "podwire-off", "podwire, redirection off", "veth", NB_NAT, true, true);

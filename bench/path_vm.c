@@ -299,7 +299,7 @@ static int podwire_tap_setup(const struct nb_path *path, struct nb_site *s, stru
     int rc = 0;
     for (unsigned i = 0; i < nb_site_pods(s) && rc == 0; i++) {
         struct nb_pod *p = &s->pod[i];
-        if ((rc = nb_podwire_add(s, p, at->device, true, err)) < 0)
+        if ((rc = nb_podwire_add(s, p, at->device, NB_NAT, err)) < 0)
             return rc;
         const char *tap = at->in_pod ? "tap0" : p->host_if;
         if (!tap[0] || !p->mac[0] || !p->gateway[0])
@@ -394,7 +394,7 @@ static int vhost_setup(const struct nb_path *path, struct nb_site *s, struct pw_
     (void)path;
     for (unsigned i = 0; i < nb_site_pods(s) && rc == 0; i++) {
         struct nb_pod *p = &s->pod[i];
-        if ((rc = nb_podwire_add(s, p, "vhost-user", true, err)) < 0)
+        if ((rc = nb_podwire_add(s, p, "vhost-user", NB_NAT, err)) < 0)
             return rc;
         if (!p->socket[0] || !p->mac[0] || !p->gateway[0])
             return pw_err_set(err, -EPROTO, "ADD of pod %s names no socket, MAC or gateway",

@@ -8,7 +8,8 @@
 extern const struct nb_path nb_path_host, nb_path_bridge, nb_path_ptp, nb_path_macvlan,
     nb_path_ptp_hop;
 extern const struct nb_path nb_path_pw_veth, nb_path_pw_veth_noct, nb_path_pw_netkit,
-    nb_path_pw_netkit_noct, nb_path_pw_netkit_l2, nb_path_pw_off;
+    nb_path_pw_netkit_noct, nb_path_pw_netkit_l2, nb_path_pw_off, nb_path_pw_veth_nonat,
+    nb_path_pw_netkit_nonat;
 extern const struct nb_path nb_path_tap_bridge, nb_path_tap_mirred, nb_path_pw_tap,
     nb_path_pw_pod_tap, nb_path_pw_vhost;
 
@@ -16,8 +17,15 @@ extern const struct nb_path nb_path_tap_bridge, nb_path_tap_mirred, nb_path_pw_t
 int nb_reference_add(struct nb_site *s, const char *type, const char *body, struct pw_err *err);
 /* Whether podwire's plugin is there; else why not. */
 bool nb_podwire_available(const struct nb_settings *set, char why[200]);
-/* ADD of one pod by podwire with a kind of device; `conntrack`: its default is true. */
-int nb_podwire_add(struct nb_site *s, struct nb_pod *pod, const char *device, bool conntrack,
+/* What podwire's node does with addresses, and so with each packet. */
+enum nb_nat {
+    NB_NAT,         /* masquerades, the default: connection tracking is asked */
+    NB_NO_NAT,      /* translates nothing, so that there is nothing to ask */
+    NB_NAT_UNASKED, /* masquerades, and is told not to ask */
+};
+
+/* ADD of one pod by podwire with a kind of device. */
+int nb_podwire_add(struct nb_site *s, struct nb_pod *pod, const char *device, enum nb_nat nat,
                    struct pw_err *err);
 /* Switch redirection off on all nodes of the site. */
 int nb_podwire_off(struct nb_site *s, struct pw_err *err);

@@ -39,6 +39,7 @@ struct vm_work {
 struct vm_how {
     struct nb_settings set;
     double seconds;
+    bool masquerade; /* by podwire, and by ptp */
     int cpu[2]; /* of the guest (and of a pod that sends to it), of the back-end */
 };
 

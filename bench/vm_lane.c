@@ -89,8 +89,9 @@ int vm_link_mac(const struct nb_spot *at, const char *dev, uint8_t mac[6], struc
     return rc ? rc : pw_mac_parse(word[2], mac, err);
 }
 
-static int wire(struct vm_lane *l, struct pw_err *err)
+static int wire(struct vm_lane *l, const struct vm_how *how, struct pw_err *err)
 {
+    enum nb_nat nat = how->masquerade ? NB_NAT : NB_NO_NAT;
     struct nb_site *s = &l->site;
     struct nb_pod *vm = &s->pod[NB_POD_A1], *pod = &s->pod[NB_POD_A2];
     struct nb_spot in_vm = {&s->node[0], vm->net}, in_node = {&s->node[0], -1};
@@ -98,12 +99,13 @@ static int wire(struct vm_lane *l, struct pw_err *err)
     int rc;
     snprintf(l->tap, sizeof(l->tap), "tap0");
     if (l->wiring == VM_MIRRED_PTP) {
-        rc = nb_reference_add(s, "ptp", "\"ipMasq\":false", err);
+        rc = nb_reference_add(s, "ptp", how->masquerade ? "\"ipMasq\":true" : "\"ipMasq\":false",
+                              err);
     } else {
         static const char *const device[] = {"", "veth", "tap", "pod-tap"};
-        rc = nb_podwire_add(s, vm, device[l->wiring], true, err);
+        rc = nb_podwire_add(s, vm, device[l->wiring], nat, err);
         if (rc == 0)
-            rc = nb_podwire_add(s, pod, "veth", true, err);
+            rc = nb_podwire_add(s, pod, "veth", nat, err);
     }
     if (rc == 0 && (l->wiring == VM_MIRRED_PTP || l->wiring == VM_MIRRED_OURS))
         rc = mirred(&in_vm, err);
@@ -132,7 +134,7 @@ int vm_lane_up(struct vm_lane *l, const struct vm_how *how, struct pw_err *err)
     if (rc == 0)
         rc = nb_site_pods_make(s, err);
     if (rc == 0)
-        rc = wire(l, err);
+        rc = wire(l, how, err);
     if (rc == 0)
         rc = enter(s->pod[NB_POD_A2].net, err);
     if (rc == 0 && (l->counters = open("/proc/thread-self/net/dev", O_RDONLY | O_CLOEXEC)) < 0)

@@ -7,8 +7,6 @@
 #ifndef PW_BPF_ANSWER_H
 #define PW_BPF_ANSWER_H
 
-#include <bpf/bpf_core_read.h>
-
 #include "bpf/lib/arp_nd.h"
 
 #define PW_GATEWAY4 bpf_htonl(PW_GATEWAY4_HOST)
@@ -70,10 +68,6 @@ static __always_inline struct pw_frame *pw_frame_start(const struct pw_ep *ep, _
         sum_;                                                                                      \
     })
 
-struct sk_buff {
-    __u8 ip_summed : 2;
-} __attribute__((preserve_access_index));
-void *bpf_cast_to_kern_ctx(void *skb) __ksym;
 #define PW_CHECKSUM_PARTIAL 3
 
 /*

@@ -2,7 +2,7 @@
 /*
  * The conntrack question: has the host translated this flow? Asked of the packet's tuple and of its
  * reverse, since a client port that was used through a Service first and directly afterwards is
- * found by one of them only.
+ * found by one of them only. A node that translates nothing is spared it.
  */
 #ifndef PW_BPF_CT_H
 #define PW_BPF_CT_H
@@ -52,6 +52,47 @@ pw_ct_one(struct __sk_buff *skb, struct bpf_sock_tuple *tuple, __u32 size, __u8 
     return status & PW_CT_NAT ? PW_CT_TRANSLATED : PW_CT_PLAIN;
 }
 
+/* The priority that NAT has among the hooks of a namespace, whichever chains use it (linux
+ * netfilter_ipv4.h, NF_IP_PRI_NAT_DST; the same for IPv6). */
+#define PW_PRI_NAT (-100)
+#define PW_PRE_ROUTING 0 /* NF_INET_PRE_ROUTING */
+#define PW_NAT_HOOKS 16  /* as many are looked at */
+
+/*
+ * Whether the device's namespace translates at all. The kernel's NAT takes part only where the
+ * first NAT chain of a family has put it among the hooks (nf_nat_register_fn), and leaves with the
+ * last; without it no packet is translated, whatever entries there are. It is read for each packet:
+ * the hook is there before the first packet that it translates. True when it cannot be told.
+ *
+ * The hooks are followed by pointers to what was registered, in the same order.
+ */
+static __always_inline bool pw_nat_here(struct __sk_buff *skb, bool v6)
+{
+    if (!bpf_core_type_exists(struct nf_hook_ops))
+        return false; /* a kernel without netfilter */
+
+    struct sk_buff *kernel = bpf_cast_to_kern_ctx(skb);
+    struct net *net = kernel->dev->nd_net.net;
+    struct nf_hook_entries *e =
+        v6 ? net->nf.hooks_ipv6[PW_PRE_ROUTING] : net->nf.hooks_ipv4[PW_PRE_ROUTING];
+    if (!e)
+        return false;
+    __u32 n = e->num_hook_entries;
+    if (n > PW_NAT_HOOKS)
+        return true;
+    void *ops = (void *)e + bpf_core_field_offset(struct nf_hook_entries, hooks) +
+                n * bpf_core_type_size(struct nf_hook_entry);
+    for (__u32 i = 0; i < PW_NAT_HOOKS && i < n; i++, ops += sizeof(void *)) {
+        struct nf_hook_entry *at =
+            bpf_rdonly_cast(ops, bpf_core_type_id_kernel(struct nf_hook_entry));
+        struct nf_hook_ops *op =
+            bpf_rdonly_cast(at->hook, bpf_core_type_id_kernel(struct nf_hook_ops));
+        if (op->priority == PW_PRI_NAT)
+            return true;
+    }
+    return false;
+}
+
 /* What the answers mean: 0 when the flow is not translated, else why the stack must see it. An
  * untranslated entry owns both tuples, so the second need not be asked for. */
 #define PW_CT_JUDGE(answer)                                                                        \
@@ -71,6 +112,8 @@ static __noinline int pw_ct_ask4(struct __sk_buff *skb, __be32 saddr, __be32 dad
 {
     if (!bpf_ksym_exists(bpf_skb_ct_lookup) || !bpf_ksym_exists(bpf_ct_release))
         return PW_CT_UNAVAILABLE;
+    if (!pw_nat_here(skb, false))
+        return 0;
 
     struct bpf_sock_tuple t;
     t.ipv4.saddr = saddr;
@@ -92,6 +135,8 @@ static __noinline int pw_ct_ask6(struct __sk_buff *skb, const struct in6_addr *a
 {
     if (!bpf_ksym_exists(bpf_skb_ct_lookup) || !bpf_ksym_exists(bpf_ct_release))
         return PW_CT_UNAVAILABLE;
+    if (!pw_nat_here(skb, true))
+        return 0;
 
     struct bpf_sock_tuple t;
     __builtin_memcpy(t.ipv6.saddr, &addrs[0], 16);

@@ -16,6 +16,7 @@
 #include <linux/udp.h>
 #include <bpf/bpf_endian.h>
 #include <bpf/bpf_helpers.h>
+#include <bpf/bpf_core_read.h>
 
 /* linux/if_arp.h and linux/icmp.h would draw in the C library. */
 #define PW_ARPHRD_ETHER 1
@@ -53,6 +54,46 @@ enum {
 /* A load or store of `type` in one instruction, wherever it lies: for packets, whose fields the
  * compiler otherwise puts together from bytes. */
 #define PW_AT(type, ptr) (*(type *)(ptr))
+
+/* Of the kernel's own types, what is read of them. */
+#define PW_KERNEL __attribute__((preserve_access_index))
+
+struct nf_hook_entry {
+    void *hook;
+} PW_KERNEL;
+
+struct nf_hook_entries {
+    __u16 num_hook_entries;
+    struct nf_hook_entry hooks[];
+} PW_KERNEL;
+
+struct nf_hook_ops {
+    int priority;
+} PW_KERNEL;
+
+struct netns_nf {
+    struct nf_hook_entries *hooks_ipv4[5], *hooks_ipv6[5];
+} PW_KERNEL;
+
+struct net {
+    struct netns_nf nf;
+} PW_KERNEL;
+
+typedef struct {
+    struct net *net;
+} PW_KERNEL possible_net_t;
+
+struct net_device {
+    possible_net_t nd_net;
+} PW_KERNEL;
+
+struct sk_buff {
+    struct net_device *dev;
+    __u8 ip_summed : 2;
+} PW_KERNEL;
+
+void *bpf_cast_to_kern_ctx(void *ctx) __ksym;
+void *bpf_rdonly_cast(const void *p, __u32 btf_id) __ksym;
 
 #define likely(x) __builtin_expect(!!(x), 1)
 #define unlikely(x) __builtin_expect(!!(x), 0)

@@ -28,6 +28,12 @@ void dp_sh(const char *fmt, ...)
         bail("command failed: %s", cmd);
 }
 
+void dp_nat(const char *family)
+{
+    dp_sh("nft 'add table %s nat; add chain %s nat p { type nat hook postrouting priority 100; }'",
+          family, family);
+}
+
 /* The end of what libbpf says: of a verifier's log the last lines matter. */
 static char last_log[3000];
 static int on_log(enum libbpf_print_level level, const char *fmt, va_list ap)

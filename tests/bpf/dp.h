@@ -42,6 +42,8 @@ extern struct dp dp;
 
 /* Run a command of the shell; ends the test when it fails. */
 __attribute__((format(printf, 1, 2))) void dp_sh(const char *fmt, ...);
+/* An empty NAT chain of `family` ("ip", "ip6", "inet"): from now on conntrack is asked. */
+void dp_nat(const char *family);
 /* Make the bench. Ends the test when it cannot. */
 void dp_open(void);
 /* Write dp.conf, with a new generation. */

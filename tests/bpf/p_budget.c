@@ -181,6 +181,7 @@ static void times(void)
     };
     static const uint32_t flags[2] = {PW_CONF_REDIRECT | PW_CONF_WIRE,
                                       PW_CONF_REDIRECT | PW_CONF_WIRE | PW_CONF_ASK_CT};
+    dp_nat("inet");
     printf("\n%-26s %14s %20s\n", "one packet, ns", "without", "with conntrack asked");
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         uint32_t ns[2];

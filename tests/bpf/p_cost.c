@@ -115,6 +115,8 @@ int main(int argc, char **argv)
     dp_flags(PW_CONF_REDIRECT | PW_CONF_WIRE);
     paths("", false);
     dp_flags(PW_CONF_REDIRECT | PW_CONF_WIRE | PW_CONF_ASK_CT);
+    paths(", nothing translates", false);
+    dp_nat("inet");
     paths(", conntrack asked", false);
     paths(", conntrack asked, TCP", true);
     return 0;

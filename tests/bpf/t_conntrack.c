@@ -141,13 +141,41 @@ static void reused(bool v6)
     is_int(wrong_other, 0, "v%d reused ports: in the other direction as well", v6 ? 6 : 4);
 }
 
+/*
+ * Where the namespace has no NAT chain of a family nothing of it is translated, whatever entries
+ * there are, and nothing is asked; what entries() left is asked about again as soon as there is a
+ * chain.
+ */
+static void chains(void)
+{
+    static const struct {
+        const char *table, *what;
+        bool v4, v6;
+    } steps[] = {
+        {NULL, "no NAT chain", false, false},
+        {"ip", "IPv4's alone", true, false},
+        {"ip6", "IPv6's too", true, true},
+    };
+
+    dp_sh("nft delete table inet t");
+    dp_sh(
+        "nft 'add table inet f; add chain inet f p { type filter hook prerouting priority -99; }'");
+    for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
+        if (steps[i].table)
+            dp_nat(steps[i].table);
+        for (int v6 = 0; v6 < 2; v6++) {
+            both_ways(IPPROTO_UDP, v6, 4000, 5000, v6 ? steps[i].v6 : steps[i].v4, steps[i].what);
+            both_ways(IPPROTO_UDP, v6, 4200, 5003, false, steps[i].what);
+        }
+    }
+}
+
 int main(void)
 {
     dp_open();
     flows_open();
     dp_flags(PW_CONF_WIRE | PW_CONF_REDIRECT | PW_CONF_ASK_CT);
     flow_packet(&p, DP_A, IPPROTO_UDP, pod_a[0], 1, pod_b[0], 2, NULL);
-    dp_explain(DP_A, &p);
     if (dp_explain(DP_A, &p)->cb[PW_CB_REASON] == PW_CT_UNAVAILABLE) {
         dp_check(DP_A, &p, DP_STACK(CT_UNAVAILABLE), "conntrack cannot be asked: the stack");
         skip("kernel without bpf_skb_ct_lookup", "conntrack question");
@@ -159,5 +187,6 @@ int main(void)
         reused(v6);
     }
     unknown();
+    chains();
     return tap_done();
 }
