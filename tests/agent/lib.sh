@@ -14,7 +14,7 @@
 #   ready                /readyz says yes
 #   metric NAME          value of the first sample that begins so
 . "$TOP/tests/cni/lib.sh"
-need python3 jq curl openssl
+need python3 jq curl
 [ -x "$BUILD/podwired" ] || skip_all "$BUILD/podwired is not built"
 
 API=http://127.0.0.1:6443

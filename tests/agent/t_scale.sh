@@ -6,6 +6,7 @@
 # shellcheck disable=SC2154,SC2119 # variables of lib.sh; its arguments may be left out
 . "$(dirname "$0")/../lib/tap.sh"
 . "$TOP/tests/agent/lib.sh"
+need openssl
 
 node_up
 api_tls

@@ -10,13 +10,16 @@
 #
 # Node a is the test's own. Addresses: a 172.16.0.1 2001:db8::1, b .2, c 172.16.9.3 2001:db8:9::3.
 #
-#   cluster_up              nodes, rules of kube-proxy on each, datapaths loaded
+#   cluster_wire            nodes, rules of kube-proxy on each
+#   cluster_up              that, and datapaths loaded
 #   on NODE COMMAND...      on that node (node a: as it is)
 #   peers NODE ROUTING [NODE...]   tell NODE of the others (default: both); UNDERLAY=6 by IPv6
 #   routing ROUTING         all nodes of all
+#   all on|off              redirection, on all nodes
 #   cpod NODE NAME [JQ]     a pod of kind $DEVICE; namespaces "NAME" and "node-NODE" are for pwt
 #   cpod_del NODE NAME
 #   cluster_devices         as test_devices
+#   step COMMAND...         a step for `pwt -s` that can use all these functions and what STEP_VARS names
 #   node_reasons NODE       lines "REASON PACKETS" of what its datapath left or dropped
 declare -A NODE_PID=([a]=self) CPOD4=() CPOD6=() CHOST=()
 declare -A N4=([a]=172.16.0.1 [b]=172.16.0.2 [c]=172.16.9.3)
@@ -62,12 +65,16 @@ node_wire() { # NODE SWITCH-PORT GATEWAY4 GATEWAY6
         ip -n sw link set "x-$2" netns "${NODE_PID[$1]}"
     fi
     ip -n sw link set "$2" up
-    on "$1" sh -c "ip link set x-$2 name up0 && ip addr add ${N4[$1]}/24 dev up0 &&
-        ip addr add ${N6[$1]}/64 dev up0 nodad && ip link set up0 up &&
-        ip route add default via $3 && ip -6 route add default via $4"
+    on "$1" ip link set "x-$2" name up0
+    node_addresses "$1" "$3" "$4"
 }
 
-cluster_up() {
+node_addresses() { # NODE GATEWAY4 GATEWAY6
+    on "$1" sh -c "ip addr add ${N4[$1]}/24 dev up0 && ip addr add ${N6[$1]}/64 dev up0 nodad && ip link set up0 up &&
+        ip route add default via $2 && ip -6 route add default via $3"
+}
+
+cluster_wire() {
     local node
     quiet_ns node
     ns_add sw
@@ -81,9 +88,14 @@ cluster_up() {
     in_ns sw sh -c 'ip link set to-a master br0; ip link set to-b master br0
         ip addr add 172.16.0.254/24 dev br0; ip addr add 2001:db8::fe/64 dev br0 nodad
         ip addr add 172.16.9.254/24 dev to-c; ip addr add 2001:db8:9::fe/64 dev to-c nodad'
+    declare -f kube_rules >"$TMP/kube_rules"
+    for node in a b c; do on $node bash -c ". $TMP/kube_rules; kube_rules"; done
+}
+
+cluster_up() {
+    local node
+    cluster_wire
     for node in a b c; do
-        declare -f kube_rules >"$TMP/kube_rules"
-        on $node bash -c ". $TMP/kube_rules; kube_rules"
         on $node "$BUILD/podwirectl" load >/dev/null || bail "node $node does not load"
     done
 }
@@ -102,6 +114,11 @@ peers() { # NODE ROUTING [NODE...]
 routing() { # ROUTING
     local node
     for node in a b c; do peers $node "$1"; done
+}
+
+all() { # on|off
+    local node
+    for node in a b c; do on $node "$BUILD/podwirectl" redirect "$1" >/dev/null; done
 }
 
 cpod() { # NODE NAME [JQ]
@@ -133,6 +150,12 @@ cpod_del() { # NODE NAME
         rm "/run/netns/$2"
     fi
     on "$1" ip netns del "$2"
+}
+
+STEP_VARS=(TOP BUILD TMP PWT PEERS NODE_PID N4 N6 R4 R6)
+step() { # COMMAND...
+    { declare -f; declare -p "${STEP_VARS[@]}"; } >"$TMP/state.sh"
+    echo "bash -c 'set -euo pipefail; . $TMP/state.sh; $*'"
 }
 
 node_reasons() { # NODE

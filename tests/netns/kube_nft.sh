@@ -10,7 +10,10 @@
 #       an endpoint is ADDR,PORT,here|away; a Service of no endpoint refuses
 #   kube_nft_move FAMILY NAME ENDPOINT...   gives a Service other endpoints, in one transaction
 #   kube_nft_gone
+#   both NAME FROM TO SPEC...        flows by TCP and UDP;  one_by_one PREFIX <SPECS: to one server's port
+#   affinity PREFIX CLIENT SPEC ENDPOINT...   a client is kept at one of the endpoints (namespaces)
 #
+# NFT="on b nft" has the table on another node (cluster.sh), whose addresses NODE4 and NODE6 must be then.
 # NODE4, NODE6 are the node's NodePort addresses; pods' own range is $POD_RANGE4, $POD_RANGE6.
 export POD_RANGE4=10.0.0.0/12 POD_RANGE6=fd00::/16
 
@@ -139,7 +142,7 @@ table $fam kube-proxy {
 }
 EOR
         while read -r -a spec; do knft_service "${spec[@]}"; done
-    } | nft -f -
+    } | ${NFT:-nft} -f -
 }
 
 kube_nft_move() {
@@ -158,4 +161,30 @@ kube_nft_move() {
 kube_nft_gone() {
     nft delete table ip kube-proxy
     nft delete table ip6 kube-proxy
+}
+
+both() { # NAME FROM TO SPEC...
+    echo "tcp \"$1, TCP\" from=$2 to=$3 ${*:4}"
+    echo "udp \"$1, UDP\" from=$2 to=$3 ${*:4}"
+}
+
+one_by_one() { # PREFIX <SPECS: flows to one and the same server's port
+    local line
+    while read -r line; do flows "$1" <<<"$line"; done
+}
+
+# By chance eight in a row at one of several would all but never be.
+affinity() { # PREFIX CLIENT SPEC ENDPOINT...
+    local prefix=$1 client=$2 asked=$3 p s to i
+    shift 3
+    for p in tcp udp; do
+        to=${!#}
+        for s in "$@"; do
+            echo "$p first from=$client to=$s $asked sport=431$((RANDOM % 90 + 10))" |
+                PWT_STALL=700 "$PWT" >"$TMP/affine" 2>&1 && to=$s && break
+        done
+        one_by_one "$prefix" < <(for i in 0 1 2 3 4 5 6 7; do
+            echo "$p \"affinity, $p, again at $to ($i)\" from=$client to=$to $asked sport=4400$i"
+        done)
+    done
 }

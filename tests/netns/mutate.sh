@@ -17,6 +17,7 @@ ct-question|bpf/lib/*.h|s/pw_conf\.flags & PW_CONF_ASK_CT/0/g|t_nat|service to a
 ct-question-wire|bpf/lib/*.h|s/if \(!p->plain\)/if (!p->plain \&\& hook != PW_HOOK_UPLINK)/g; s/else if \(!\(pw_conf\.flags & PW_CONF_ASK_CT\)\)/else if (!(pw_conf.flags & PW_CONF_ASK_CT) \|\| hook == PW_HOOK_UPLINK)/g|t_nat|service to a pod elsewhere
 ct-question-hostport|bpf/lib/*.h|s/pw_conf\.flags & PW_CONF_ASK_CT/0/g|t_hostport|from another pod
 ct-question-nft|bpf/lib/*.h|s/pw_conf\.flags & PW_CONF_ASK_CT/0/g|t_kube_nft|Service, pod here
+ct-question-nodes|bpf/lib/*.h|s/pw_conf\.flags & PW_CONF_ASK_CT/0/g|t_nodes|Service, pod of a node on the segment
 ct-reverse|bpf/lib/ct.h|s/    t\.ipv4\.saddr = daddr;.*?return 0;/    return 0;/s; s/    bpf_skb_load_bytes\(skb, off \+ offsetof\(struct ipv6hdr, daddr\), t\.ipv6\.saddr.*?return 0;/    return 0;/s|t_nat|same client port straight to the backend
 notrack|run:|nft flush chain inet podwire raw|t_switch|nothing was dropped as INVALID
 icmp-inner|bpf/lib/decide.h|s/return v6 \? pw_icmp_error6.*?;/return p->reason;/s|t_nat|behind a small MTU

@@ -9,16 +9,11 @@
 . "$(dirname "$0")/../lib/tap.sh"
 . "$TOP/tests/lib/topo.sh"
 . "$TOP/tests/netns/cluster.sh"
+. "$TOP/tests/netns/places.sh"
 need ip nft jq nsenter
 
-port=6000
 pair() { # NAME FROM TO DST PEER
-    local proto f=4
-    [[ $4 != *:* ]] || f=6
-    port=$((port + 1))
-    for proto in tcp udp icmp; do
-        echo "$proto $1/$proto$f from=$2 to=$3 dst=$4 port=$port peer=$5 ttl=62"
-    done
+    place_flow "$1" "$2" "$3" "$4" peer="$5" ttl=62
 }
 between_pods() {
     local f
@@ -39,10 +34,6 @@ hosts() { # [VIA]: what nodes themselves send to pods elsewhere, and back
         echo "tcp host-routed/tcp$f from=node-b to=pc dst=${ip[pc]} port=91 amount=20000"
         echo "udp host-pod/udp$f from=node-c to=pa dst=${ip[pa]} port=92 amount=20"
     done
-}
-all() { # redirect on|off, on each node
-    local node
-    for node in a b c; do on $node "$BUILD/podwirectl" redirect "$1" >/dev/null; done
 }
 all_invalid() { echo "$(node_invalid a) $(node_invalid b) $(node_invalid c)"; }
 report() { routing "$1" | awk '{ n[$1] += $2 } END { print "native", n["native"], "tunnel", n["tunnel"], "left", n["left"], "refused", n["refused"] }'; }
@@ -77,17 +68,10 @@ for DEVICE in "${devices[@]}"; do
     # One node by the stack and the other not, in turns.
     flows "$DEVICE, vxlan, switched: " -n 2 -q $moved -s "$off" -s "$b $off" -s "$on" -s "$b $on" <"$TMP/specs"
     # The way itself: each node goes over by itself, and they do so one after the other.
-    for node in a b c; do
-        for r in auto vxlan; do
-            echo "$(declare -f on peers)
-$(declare -p N4 N6 R4 R6 NODE_PID)
-TMP=$TMP PEERS=$PEERS
-peers $node $r >/dev/null" >"$TMP/go-$node-$r"
-        done
-    done
     steps=()
-    for node in a b c; do steps+=(-s "bash $TMP/go-$node-auto"); done
-    for node in a b c; do steps+=(-s "bash $TMP/go-$node-vxlan"); done
+    for r in auto vxlan; do
+        for node in a b c; do steps+=(-s "$(step "peers $node $r >/dev/null")"); done
+    done
     flows "$DEVICE, routing changed: " -q $moved "${steps[@]}" <"$TMP/specs"
     is "$DEVICE: nothing was dropped as INVALID on any node" "$(all_invalid)" "0 0 0"
     [ "$DEVICE" = "${devices[-1]}" ] || for p in "a pa" "b pb" "c pc"; do
@@ -113,15 +97,12 @@ report vxlan >/dev/null
 # --- nodes come and go ---
 grep -v -e routed -e b-c "$TMP/specs" >"$TMP/stay"
 grep routed "$TMP/specs" | sed 's/$/ fails=1/' >"$TMP/gone"
-for r in with without; do
-    cp "$TMP/go-a-vxlan" "$TMP/$r"
-done
-sed -i 's/^peers a vxlan/& b/' "$TMP/without"
-flows "a third node goes and comes: " -n 3 -q $moved -s "bash $TMP/without" -s "bash $TMP/with" <"$TMP/stay"
-bash "$TMP/without"
+with="peers a vxlan >/dev/null" without="peers a vxlan b >/dev/null"
+flows "a third node goes and comes: " -n 3 -q $moved -s "$(step "$without")" -s "$(step "$with")" <"$TMP/stay"
+eval "$without"
 PWT_STALL=700 flows "a node that is gone: " <"$TMP/gone"
 is "no way is left" "$("$PEERS" list | grep -c -e 10.3.0.0 -e fd00:3)" 0
-bash "$TMP/with"
+eval "$with"
 grep routed "$TMP/specs" >"$TMP/back"
 flows "and is back at once: " <"$TMP/back"
 

@@ -39,16 +39,6 @@ service() { # FAMILY NAME [n]: where a client sends ("n": the NodePort), and whe
     done
 }
 
-both() { # NAME FROM TO SPEC...
-    echo "tcp \"$1, TCP\" from=$2 to=$3 ${*:4}"
-    echo "udp \"$1, UDP\" from=$2 to=$3 ${*:4}"
-}
-
-one_by_one() { # PREFIX <SPECS: flows to one and the same server's port
-    local line
-    while read -r line; do flows "$1" <<<"$line"; done
-}
-
 steady_flows() { # FAMILY
     local -n ip=IP$1 out=OUT$1
     both "Service, pod here" pod1 pod2 "$(service "$1" here)" peer="${ip[pod1]}"
@@ -75,22 +65,6 @@ no_flows() { # FAMILY
     local dst
     dst=$(services "$1" | sed -n 's/^none \([^ ]*\) .*/\1/p')
     both "Service of no endpoint" pod1 pod2 "dst=$dst port=80 atport=8999" fails=1
-}
-
-# One client is kept at one of two endpoints: by chance eight in a row would all but never be.
-affinity() { # PREFIX FAMILY
-    local p s to spec
-    spec=$(service "$2" affine)
-    for p in tcp udp; do
-        to=n2
-        for s in pod2 n2; do
-            echo "$p first from=pod1 to=$s $spec sport=431$((RANDOM % 90 + 10))" |
-                PWT_STALL=700 "$PWT" >"$TMP/affine" 2>&1 && to=$s && break
-        done
-        one_by_one "$1" < <(for i in 0 1 2 3 4 5 6 7; do
-            echo "$p \"affinity, $p, again at $to ($i)\" from=pod1 to=$to $spec sport=4400$i"
-        done)
-    done
 }
 
 # Established flows stay where they are while new ones go to the new endpoint, there and back.
@@ -127,7 +101,7 @@ for DEVICE in $(test_devices); do
             one_by_one "$prefix" < <(one_of_two_flows $f)
             flows "$prefix" < <(more_flows $f)
             PWT_STALL=1500 flows "$prefix" < <(no_flows $f)
-            affinity "$prefix" $f
+            affinity "$prefix" pod1 "$(service $f affine)" pod2 n2
             moving "$prefix" $f
         done
     done

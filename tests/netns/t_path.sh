@@ -13,45 +13,7 @@
 # pw-test: timeout=300
 . "$(dirname "$0")/../lib/tap.sh"
 . "$TOP/tests/lib/topo.sh"
-
-N=16 PORT=4455
-
-nft -f - <<EOR
-table inet pathcheck {
-    counter pre { }
-    counter forward { }
-    counter post { }
-    chain pre { type filter hook prerouting priority -350; udp dport $PORT counter name pre; }
-    chain forward { type filter hook forward priority -350; udp dport $PORT counter name forward; }
-    chain post { type filter hook postrouting priority -350; udp dport $PORT counter name post; }
-}
-EOR
-
-# way NAME FROM TO DST4 DST6 "PLACE=PACKETS..."  where PLACE is pre, forward, post, queue, in:NS:IF,
-# out:NS:IF; SIZE: the largest datagram
-way() {
-    local name=$1 from=$2 to=$3 dst4=$4 dst6=$5 want=$6 w place key value got=''
-    local -a places=()
-    local -A seen=()
-    for w in $want; do
-        place=${w%=*}
-        case $place in in:* | out:*) places+=("${place/:/=}") ;; queue) places+=(queue) ;; esac
-    done
-    nft reset counters table inet pathcheck >/dev/null
-    if ! "$BUILD/tests/netns/pathcheck" port=$PORT "${places[@]}" -- "$PWT" >"$TMP/way" 2>"$TMP/way.err" <<EOS; then
-udp x4 from=$from to=$to dst=$dst4 port=$PORT amount=$((N / 2)) size=${SIZE:-1000}
-udp x6 from=$from to=$to dst=$dst6 port=$PORT amount=$((N / 2)) size=${SIZE:-1000}
-EOS
-        tap_result 1 "$name"
-        diag "$(cat "$TMP/way" "$TMP/way.err")"
-        return
-    fi
-    while read -r key value; do seen[${key/=/:}]=$value; done <"$TMP/way"
-    while read -r key value; do seen[$key]=$value; done < <(nft list counters table inet pathcheck |
-        awk '$1 == "counter" { name = $2 } $1 == "packets" { print name, $2 }')
-    for w in $want; do got+="${w%=*}=${seen[${w%=*}]:-none} "; done
-    is "$name" "${got% }" "$want"
-}
+. "$TOP/tests/netns/way.sh"
 
 no_stack="pre=0 forward=0 post=0"
 by_stack="pre=$N forward=$N post=$N"
@@ -107,6 +69,7 @@ icmp b from=$one to=n2 dst=$N2_6 amount=1" || true
 }
 
 topo_up
+watch_rules
 [ -x "$BUILD/podwire" ] || skip_all "the plugin is not built"
 read -ra devices < <(test_devices)
 guest_devices

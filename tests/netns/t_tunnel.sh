@@ -11,60 +11,12 @@
 . "$(dirname "$0")/../lib/tap.sh"
 . "$TOP/tests/lib/topo.sh"
 . "$TOP/tests/netns/cluster.sh"
+. "$TOP/tests/netns/way.sh"
 need ip nft jq nsenter ethtool
 
-N=16 PORT=4455
-
-watch_rules() {
-    nft -f - <<EOR
-table inet pathcheck {
-    counter pre { }
-    counter forward { }
-    counter post { }
-    chain pre { type filter hook prerouting priority -350; udp dport $PORT counter name pre; }
-    chain forward { type filter hook forward priority -350; udp dport $PORT counter name forward; }
-    chain post { type filter hook postrouting priority -350; udp dport $PORT counter name post; }
-}
-EOR
-}
-
-# way NAME FROM TO DST4 DST6 "PLACE=PACKETS ..."; PLACE: a.pre, a.forward, a.post, b.pre ..., or
-# in:NS:IF, out:NS:IF. Both families' datagrams, counted together.
-way() {
-    local name=$1 from=$2 to=$3 dst4=$4 dst6=$5 want=$6 w place key value got='' node
-    local -a places=()
-    local -A seen=()
-    for w in $want; do
-        place=${w%=*}
-        case $place in in:* | out:*) places+=("${place/:/=}") ;; esac
-    done
-    for node in a b; do on $node nft reset counters table inet pathcheck >/dev/null; done
-    if ! "$BUILD/tests/netns/pathcheck" port=$PORT "${places[@]}" -- "$PWT" >"$TMP/way" 2>"$TMP/way.err" <<EOS; then
-udp x4 from=$from to=$to dst=$dst4 port=$PORT amount=$((N / 2)) size=1000
-udp x6 from=$from to=$to dst=$dst6 port=$PORT amount=$((N / 2)) size=1000
-EOS
-        tap_result 1 "$name"
-        diag "$(cat "$TMP/way" "$TMP/way.err")"
-        return
-    fi
-    while read -r key value; do seen[${key/=/:}]=$value; done <"$TMP/way"
-    for node in a b; do
-        while read -r key value; do seen[$node.$key]=$value; done < <(on $node nft list counters table inet pathcheck |
-            awk '$1 == "counter" { name = $2 } $1 == "packets" { print name, $2 }')
-    done
-    for w in $want; do got+="${w%=*}=${seen[${w%=*}]:-none} "; done
-    is "$name" "${got% }" "$want"
-}
-all() {
-    local node
-    for node in a b; do on $node "$BUILD/podwirectl" redirect "$1" >/dev/null; done
-}
-
+WAY_NODES="a b"
 cluster_up
-for node in a b; do
-    declare -f watch_rules >"$TMP/watch_rules"
-    on $node bash -c "PORT=$PORT; . $TMP/watch_rules; watch_rules"
-done
+watch_rules
 routing auto >/dev/null
 no_stack="a.pre=0 a.forward=0 a.post=0 b.pre=0 b.forward=0 b.post=0"
 by_stack="a.pre=$N a.forward=$N a.post=$N b.pre=$N b.forward=$N b.post=$N"
@@ -157,9 +109,7 @@ like "a pod without a tunnel has the wire's MTU" "$(in_ns pa ip link show eth0)"
 steps=()
 for step in "a auto" "b auto" "a vxlan" "b vxlan" "b auto" "a auto" "b native" "a native"; do
     read -r node r <<<"$step"
-    echo "$(declare -f on peers); $(declare -p N4 N6 R4 R6 NODE_PID); TMP=$TMP PEERS=$PEERS
-peers $node $r >/dev/null" >"$TMP/go-$node-$r"
-    steps+=(-s "bash $TMP/go-$node-$r")
+    steps+=(-s "$(step "peers $node $r >/dev/null")")
 done
 in_ns sw nft reset counters >/dev/null
 flows "the tunnel comes and goes under streams of large packets: " -q $((amount / 4)) -n 2 "${steps[@]}" <"$TMP/streams"

@@ -12,8 +12,8 @@
 
 # Debian 13 on every host: one set of tools in the guests, new enough to name netkit devices.
 VM_SUITE=trixie
-vm_root_packages=(bash bpftool busybox-static containernetworking-plugins dhcpcd-base ethtool iperf3 iproute2
-    iptables iputils-ping jq kmod nftables procps python3-minimal socat sockperf strace tcpdump util-linux
+vm_root_packages=(bash bpftool busybox-static containernetworking-plugins curl dhcpcd-base ethtool iperf3 iproute2
+    iptables iputils-ping jq kmod libmicrohttpd12t64 nftables procps python3 socat sockperf strace tcpdump util-linux
     xz-utils)
 # Needed before the root file system is there; whatever they depend on is added.
 vm_boot_modules=(virtio_pci virtio_blk virtio_console ext4 overlay)
