@@ -1,27 +1,36 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Our nftables table. Two chains:
+ * Our nftables tables. That of the datapath has two chains:
  *   raw   what the programs marked is not tracked: connection tracking sees both directions of a
  *         flow or neither
  *   nat   pods' packets to anywhere but the native ranges leave with the node's address
  * Its comment carries a checksum of what was put in, which together with the number of rules tells
  * whether the table is still as we made it.
+ * That of the tunnel is there while the tunnel is, and makes its outer packets notrack. Their
+ * source port is a hash of the flow inside, their destination port the same both ways, so to
+ * connection tracking none is ever an answer to another: an entry for each flow and direction, of
+ * no use.
  */
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 
+#include <arpa/inet.h>
 #include <netinet/ip.h>
 #include <netinet/ip6.h>
+#include <netinet/udp.h>
 
 #include "loader/base/cleanup.h"
 #include "loader/nl/nft.h"
 #include "loader/node.h"
 
 #define TABLE "podwire"
+#define TUNNEL_TABLE "podwire-tunnel"
 #define FAMILY NFPROTO_INET
 #define CHAIN_RAW "raw"
 #define CHAIN_NAT "nat"
+#define CHAIN_IN "in"
+#define CHAIN_OUT "out"
 #define NAT_RULES 2
 /* Raised when the rules below change. */
 #define LAYOUT 2
@@ -138,16 +147,98 @@ int pw_nft_apply(struct pw_nl *nfnl, const struct pw_node_conf *conf, struct pw_
     return pw_nl_commit(nfnl, &b, NULL, NULL, err);
 }
 
-int pw_nft_remove(struct pw_nl *nfnl, struct pw_err *err)
+static int remove_table(struct pw_nl *nfnl, const char *name, bool *was, struct pw_err *err)
 {
     pw_nlbatch_auto b = PW_NLBATCH_INIT;
     struct pw_nft_table table;
 
-    int rc = pw_nft_table_get(nfnl, FAMILY, TABLE, &table, NULL);
+    int rc = pw_nft_table_get(nfnl, FAMILY, name, &table, NULL);
+    *was = rc == 0;
     if (rc == -ENOENT || rc == -EINVAL || rc == -EOPNOTSUPP)
         return 0; /* no table, or a kernel without nftables */
     pw_nft_begin(&b);
-    pw_nft_table_del(&b, FAMILY, TABLE);
+    pw_nft_table_del(&b, FAMILY, name);
     pw_nft_end(&b);
     return pw_nl_commit(nfnl, &b, NULL, NULL, err);
+}
+
+int pw_nft_remove(struct pw_nl *nfnl, struct pw_err *err)
+{
+    bool was;
+
+    return remove_table(nfnl, TABLE, &was, err);
+}
+
+/* ---- the tunnel's ---- */
+
+static bool chain_has(struct pw_nl *nfnl, const char *name, size_t rules)
+{
+    struct pw_nft_chain chain;
+
+    return pw_nft_chain_get(nfnl, FAMILY, TUNNEL_TABLE, name, &chain, NULL) == 0 &&
+           chain.use == rules;
+}
+
+static void tunnel_rule(struct pw_nlbatch *b, const char *chain, const struct pw_addr *node,
+                        uint16_t port)
+{
+    struct pw_nft_rule r = pw_nft_rule_begin(b, FAMILY, TUNNEL_TABLE, chain, false, NULL);
+    bool v4 = node->family == 4, in = strcmp(chain, CHAIN_IN) == 0;
+    uint8_t nfproto = v4 ? NFPROTO_IPV4 : NFPROTO_IPV6, udp = IPPROTO_UDP;
+    uint32_t len = v4 ? 4 : 16;
+    uint16_t dport = htons(port);
+
+    pw_nft_meta(&r, NFT_META_NFPROTO);
+    pw_nft_cmp(&r, true, &nfproto, sizeof(nfproto));
+    pw_nft_meta(&r, NFT_META_L4PROTO);
+    pw_nft_cmp(&r, true, &udp, sizeof(udp));
+    pw_nft_transport(&r, offsetof(struct udphdr, uh_dport), sizeof(dport));
+    pw_nft_cmp(&r, true, &dport, sizeof(dport));
+    if (v4)
+        pw_nft_network(&r, in ? offsetof(struct iphdr, daddr) : offsetof(struct iphdr, saddr), len);
+    else
+        pw_nft_network(
+            &r, in ? offsetof(struct ip6_hdr, ip6_dst) : offsetof(struct ip6_hdr, ip6_src), len);
+    pw_nft_cmp(&r, true, node->b, len);
+    pw_nft_simple(&r, "notrack");
+    pw_nft_rule_end(&r);
+}
+
+int pw_nft_tunnel_up(struct pw_nl *nfnl, uint16_t port, const struct pw_addr *node, size_t n,
+                     size_t *changes, struct pw_err *err)
+{
+    static const char *const chains[] = {CHAIN_IN, CHAIN_OUT};
+    pw_nlbatch_auto b = PW_NLBATCH_INIT;
+    struct pw_nft_table table;
+    char comment[PW_NFT_COMMENT];
+    uint64_t h = mix(0xcbf29ce484222325U, &port, sizeof(port));
+
+    for (size_t i = 0; i < n; i++)
+        h = mix(h, node[i].b, sizeof(node[i].b));
+    snprintf(comment, sizeof(comment), "made by podwire, content %016llx", (unsigned long long)h);
+    if (pw_nft_table_get(nfnl, FAMILY, TUNNEL_TABLE, &table, NULL) == 0 &&
+        strcmp(table.comment, comment) == 0 && chain_has(nfnl, CHAIN_IN, n) &&
+        chain_has(nfnl, CHAIN_OUT, n))
+        return 0;
+    ++*changes;
+    pw_nft_begin(&b);
+    pw_nft_table_add(&b, FAMILY, TUNNEL_TABLE, NULL);
+    pw_nft_table_del(&b, FAMILY, TUNNEL_TABLE);
+    pw_nft_table_add(&b, FAMILY, TUNNEL_TABLE, comment);
+    pw_nft_chain_add(&b, FAMILY, TUNNEL_TABLE, CHAIN_IN, "filter", NF_INET_PRE_ROUTING, -300);
+    pw_nft_chain_add(&b, FAMILY, TUNNEL_TABLE, CHAIN_OUT, "filter", NF_INET_LOCAL_OUT, -300);
+    for (size_t c = 0; c < PW_ARRAY_SIZE(chains); c++)
+        for (size_t i = 0; i < n; i++)
+            tunnel_rule(&b, chains[c], &node[i], port);
+    pw_nft_end(&b);
+    return pw_nl_commit(nfnl, &b, NULL, NULL, err);
+}
+
+int pw_nft_tunnel_down(struct pw_nl *nfnl, size_t *changes, struct pw_err *err)
+{
+    bool was;
+    int rc = remove_table(nfnl, TUNNEL_TABLE, &was, err);
+
+    *changes += was;
+    return rc;
 }

@@ -70,13 +70,18 @@ int pw_routing_odd(struct pw_nl *rtnl, bool *odd, char why[128], struct pw_err *
  * with the number of routes. */
 uint64_t pw_routing_observe(struct pw_nl *rtnl, const struct pw_node_conf *conf);
 
-/* ---- nft.c: table inet podwire ---- */
+/* ---- nft.c: tables inet podwire and inet podwire-tunnel ---- */
 
 /* Whether the table is as pw_nft_apply leaves it. */
 bool pw_nft_in_place(struct pw_nl *nfnl, const struct pw_node_conf *conf);
 /* Make it so, in one step. */
 int pw_nft_apply(struct pw_nl *nfnl, const struct pw_node_conf *conf, struct pw_err *err);
 int pw_nft_remove(struct pw_nl *nfnl, struct pw_err *err);
+/* From now on what the tunnel sends from the `n` addresses of the node, and gets there, is not
+ * tracked; counts into *changes what it made. And no longer. */
+int pw_nft_tunnel_up(struct pw_nl *nfnl, uint16_t port, const struct pw_addr *node, size_t n,
+                     size_t *changes, struct pw_err *err);
+int pw_nft_tunnel_down(struct pw_nl *nfnl, size_t *changes, struct pw_err *err);
 
 /* ---- forward.c: does something drop what is forwarded for pods? ---- */
 

@@ -5,8 +5,8 @@
  * programs' maps agree.
  *
  * What it makes: routes of protocol PW_RTPROT_PEER in the main table, the device PW_TUNNEL_DEVICE
- * with its program, and entries of the maps pw_peers4 and pw_peers6. These and nothing else it
- * changes and removes; pw_dp_unload removes them all. They outlive any process.
+ * with its program and its nftables table, and entries of the maps pw_peers4 and pw_peers6. These
+ * and nothing else it changes and removes; pw_dp_unload removes them all. They outlive any process.
  */
 #ifndef PW_LOADER_PEERS_H
 #define PW_LOADER_PEERS_H

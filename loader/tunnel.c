@@ -10,6 +10,7 @@
 #include "loader/expedite.h"
 #include "loader/nl/link.h"
 #include "loader/nl/route.h"
+#include "loader/node.h"
 
 /* Outer IP, UDP and VXLAN headers, and the Ethernet header inside. */
 #define OVERHEAD4 (20 + 8 + 8 + 14)
@@ -132,6 +133,15 @@ static int attach(struct pw_dp *dp, uint32_t ifindex, size_t *changes, struct pw
     return pw_attach(PW_TUNNEL_DEVICE, ifindex, PW_HOOK_FROM_OVERLAY, prog, err);
 }
 
+static int not_tracked(const struct pw_peers_conf *conf, size_t *changes, struct pw_err *err)
+{
+    pw_nlsock nfnl = PW_NL_INIT;
+
+    if (pw_nl_open(&nfnl, NETLINK_NETFILTER, NULL))
+        return 0; /* no netfilter, nothing is tracked */
+    return pw_nft_tunnel_up(&nfnl, conf->port, conf->node, conf->n_node, changes, err);
+}
+
 /* ---- its addresses ---- */
 
 struct addrs {
@@ -199,6 +209,8 @@ int pw_tunnel_up(struct pw_dp *dp, struct pw_nl *rtnl, const struct pw_peers_con
     if (!rc)
         rc = attach(dp, link.ifindex, changes, err);
     if (!rc)
+        rc = not_tracked(conf, changes, err);
+    if (!rc)
         rc = set_addrs(rtnl, link.ifindex, conf, changes, err);
     if (rc)
         return rc;
@@ -238,6 +250,7 @@ int pw_tunnel_tell(struct pw_dp *dp, const struct pw_tunnel *tunnel, size_t *cha
 int pw_tunnel_down(struct pw_nl *rtnl, size_t *changes, struct pw_err *err)
 {
     pw_nlbatch_auto b = PW_NLBATCH_INIT;
+    pw_nlsock nfnl = PW_NL_INIT;
     struct pw_link link;
 
     int rc = pw_link_get(rtnl, 0, PW_TUNNEL_DEVICE, &link, NULL);
@@ -251,5 +264,8 @@ int pw_tunnel_down(struct pw_nl *rtnl, size_t *changes, struct pw_err *err)
     } else if (rc && rc != -ENODEV) {
         return pw_err_errno(err, rc, "tunnel: device %s", PW_TUNNEL_DEVICE);
     }
-    return pw_detach(PW_TUNNEL_DEVICE, PW_HOOK_FROM_OVERLAY, err);
+    rc = pw_detach(PW_TUNNEL_DEVICE, PW_HOOK_FROM_OVERLAY, err);
+    if (rc || pw_nl_open(&nfnl, NETLINK_NETFILTER, NULL))
+        return rc;
+    return pw_nft_tunnel_down(&nfnl, changes, err);
 }

@@ -219,14 +219,24 @@ void pw_nft_meta(struct pw_nft_rule *r, uint32_t key)
     expr_end(r, e);
 }
 
-void pw_nft_network(struct pw_nft_rule *r, uint32_t offset, uint32_t len)
+static void payload(struct pw_nft_rule *r, uint32_t base, uint32_t offset, uint32_t len)
 {
     struct expr e = expr_begin(r, "payload");
     put_be32(r->b, NFTA_PAYLOAD_DREG, NFT_REG_1);
-    put_be32(r->b, NFTA_PAYLOAD_BASE, NFT_PAYLOAD_NETWORK_HEADER);
+    put_be32(r->b, NFTA_PAYLOAD_BASE, base);
     put_be32(r->b, NFTA_PAYLOAD_OFFSET, offset);
     put_be32(r->b, NFTA_PAYLOAD_LEN, len);
     expr_end(r, e);
+}
+
+void pw_nft_network(struct pw_nft_rule *r, uint32_t offset, uint32_t len)
+{
+    payload(r, NFT_PAYLOAD_NETWORK_HEADER, offset, len);
+}
+
+void pw_nft_transport(struct pw_nft_rule *r, uint32_t offset, uint32_t len)
+{
+    payload(r, NFT_PAYLOAD_TRANSPORT_HEADER, offset, len);
 }
 
 void pw_nft_mask(struct pw_nft_rule *r, uint32_t mask)

@@ -48,8 +48,9 @@ void pw_nft_rule_del(struct pw_nlbatch *b, uint8_t family, const char *table, co
 
 /* [meta load KEY => reg 1], NFT_META_* */
 void pw_nft_meta(struct pw_nft_rule *r, uint32_t key);
-/* [payload load LEN at OFFSET of the network header => reg 1] */
+/* [payload load LEN at OFFSET of the network header => reg 1]; of the transport header */
 void pw_nft_network(struct pw_nft_rule *r, uint32_t offset, uint32_t len);
+void pw_nft_transport(struct pw_nft_rule *r, uint32_t offset, uint32_t len);
 /* [bitwise reg 1 = reg 1 & MASK] of 32 bits, host byte order */
 void pw_nft_mask(struct pw_nft_rule *r, uint32_t mask);
 /* [cmp eq/neq reg 1 DATA] */

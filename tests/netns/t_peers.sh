@@ -4,7 +4,7 @@
 # touched. What packets do on them: t_cluster.sh.
 . "$(dirname "$0")/../lib/tap.sh"
 . "$TOP/tests/lib/node_net.sh"
-need ip jq bpftool
+need ip jq bpftool nft
 
 PEERS=$BUILD/tests/netns/peers
 own="172.16.1.1,2001:db8:1::1 10.1.0.0/24,fd00:1::/64"
@@ -104,6 +104,7 @@ everything() {
     for m in pw_peers4 pw_peers6 pw_tunnel; do bpftool -j map dump pinned /sys/fs/bpf/podwire/maps-1/$m | jq -c '.[].value' | sort; done
     ip -br link show type vxlan | awk '{ print $1, $2 }'
     pins | grep 'links.*overlay'
+    nft -s list table inet podwire-tunnel
 }
 nodes 1 300 >"$TMP/three-hundred"
 sed 's/ 172[^ ]*,/ 198.51.100.9,/; s/,2001:db8:1::/,2001:db8:9::/' "$TMP/three-hundred" >"$TMP/far"
@@ -132,6 +133,7 @@ ip link set podwire-vxlan mtu 1300
 ip addr flush dev podwire-vxlan
 rm /sys/fs/bpf/podwire/links/podwire-vxlan:from_overlay
 ip route flush proto 120
+nft flush chain inet podwire-tunnel out
 sync vxlan <"$TMP/three-hundred" >/dev/null
 is "damage is mended" "$(everything | diff - "$TMP/fresh" | head -n 5)" ""
 like "its MTU and addresses too" "$(ip addr show podwire-vxlan)" 'mtu 1450 .*inet 10.1.0.0/32.*inet6 fd00:1::/128'
@@ -144,6 +146,7 @@ ip link add other up type vxlan id 5 dstport 4790 dev up0
 like "a port that another has is refused, with the remedy" "$(sync vxlan -p 4790 <"$TMP/three-hundred")" '4790 is taken, by another VXLAN device.*choose another port'
 sync vxlan -p 4791 <"$TMP/three-hundred" >/dev/null
 like "another port makes another device" "$(ip -d link show podwire-vxlan)" 'dstport 4791'
+is "and that port's packets are not tracked" "$(nft list table inet podwire-tunnel | grep -c 'dport 4791 .*notrack')" 4
 ip link del other
 ip link set up0 mtu 1300
 like "no room for IPv6 in the tunnel is refused" "$(sync vxlan <"$TMP/three-hundred")" '1280 is the least'
@@ -155,5 +158,5 @@ ip link set up0 mtu 1500
 others >"$TMP/others.now"
 is "routes of others are as they were" "$(cat "$TMP/others.now")" "$(cat "$TMP/others")"
 ok "unload" ctl unload
-is "leaves none of ours" "$(ip route show proto 120; ip -6 route show proto 120; ip -br link show type vxlan)" ""
+is "leaves none of ours" "$(nft list tables; ip route show proto 120; ip -6 route show proto 120; ip -br link show type vxlan)" ""
 is "and all of the others'" "$(others)" "$(cat "$TMP/others")"
