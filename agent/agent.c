@@ -9,6 +9,7 @@
 #include "agent/backends.h"
 #include "agent/clock.h"
 #include "agent/reconcile.h"
+#include "loader/pin.h"
 
 #define RETRY 5.0       /* seconds, after a failure */
 #define LOOK_EVERY 30.0 /* whether the node is as it should be */
@@ -223,6 +224,29 @@ static void find_why_not(struct pw_agent *a)
         snprintf(a->why_not, sizeof(a->why_not), "%.600s", err.msg);
 }
 
+/* The lists are closed first. They go when nothing is left that needs one to be taken away, and not
+ * in the same moment: an ADD that is under way is by the open list. */
+static int withdraw_lists(const struct pw_agent *a, struct pw_err *err)
+{
+    size_t left = pw_reconcile_attached(a->conf.node.network), changed = 0;
+    int rc = pw_conflist_close(&a->conf, a->self.pods, left ? a->self.n_pods : 0, a->why_not,
+                               &changed, err);
+
+    if (rc)
+        return rc;
+    if (changed) {
+        pw_log(PW_LOG_WARN,
+               "CNI lists: %zu closed, the node takes no pods any more; %zu interfaces of pods are "
+               "left",
+               changed, left);
+    } else if (!left) {
+        rc = pw_conflist_remove(&a->conf, &changed, err);
+        if (changed)
+            pw_log(PW_LOG_WARN, "CNI lists: removed, no pods are left");
+    }
+    return rc;
+}
+
 static void keep_lists(struct pw_agent *a, double now)
 {
     struct pw_err err = PW_ERR_INIT;
@@ -236,10 +260,8 @@ static void keep_lists(struct pw_agent *a, double now)
         rc = pw_conflist_write(&a->conf, a->self.pods, a->self.n_pods, &changed, &err);
         if (changed)
             pw_log(PW_LOG_INFO, "CNI lists: %zu written, the node takes pods", changed);
-    } else if (action == PW_CONFLIST_REMOVE) {
-        rc = pw_conflist_remove(&a->conf, &changed, &err);
-        if (changed)
-            pw_log(PW_LOG_WARN, "CNI lists: removed, the node takes no pods any more");
+    } else if (action == PW_CONFLIST_WITHDRAW) {
+        rc = withdraw_lists(a, &err);
     }
     if (rc)
         pw_log_new(&a->list_trouble, now, SAY_AGAIN, PW_LOG_ERROR, "CNI lists: %s", err.msg);
@@ -354,8 +376,19 @@ void pw_agent_close(struct pw_agent *a)
 
 int pw_agent_cleanup(const struct pw_agent_conf *conf, struct pw_err *err)
 {
-    size_t removed;
-    int rc = pw_conflist_remove(conf, &removed, err);
+    size_t changed, left = 0;
+    int rc =
+        pw_conflist_close(conf, NULL, 0, "podwire is being taken off this node", &changed, err);
 
-    return rc ? rc : pw_dp_unload(false, err);
+    if (!rc)
+        left = pw_reconcile_attached(NULL);
+    if (left)
+        rc = pw_err_set(err, -EBUSY,
+                        "%zu interfaces of pods are left (" PW_RUN_DIR "/endpoints): drain the "
+                        "node. Until they are gone the CNI lists stay, closed to new ones: a "
+                        "runtime cannot take a pod away without",
+                        left);
+    if (!rc)
+        rc = pw_dp_unload(false, err);
+    return rc ? rc : pw_conflist_remove(conf, &changed, err);
 }

@@ -58,7 +58,7 @@ void pw_agent_transfers(struct pw_agent *a, double now);
 void pw_agent_close(struct pw_agent *a);
 
 /* Remove from the node what the agent and the datapath put there: the lists, and all that is
- * loaded. -EBUSY while pods are there. */
+ * loaded. -EBUSY while pods are there: then the lists are closed (agent/conflist.h). */
 int pw_agent_cleanup(const struct pw_agent_conf *conf, struct pw_err *err);
 
 #endif

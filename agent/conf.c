@@ -211,7 +211,7 @@ static int read_plugin(const struct pw_key *key, const char *path, json_t *v, vo
     static const char *const ours[] = {
         "type", "name",          "cniVersion",   "device",     "podDevices",    "namespaceDevices",
         "mtu",  "uplinks",       "nativeRanges", "masquerade", "serviceRanges", "conntrack",
-        "mark", "forwardAccept", "ipam"};
+        "mark", "forwardAccept", "ipam",         "closed"};
     int rc = pw_key_json_object(key, path, v, to, err);
 
     for (size_t i = 0; !rc && i < PW_ARRAY_SIZE(ours); i++)

@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 
 #include "loader/base/cleanup.h"
+#include "loader/base/fs.h"
 
 #define UNFINISHED ".podwire.new"
 #define LIST_MAX (256 * 1024)
@@ -108,7 +109,7 @@ enum pw_conflist_action pw_conflist_decide(bool known, bool can, double now, dou
     }
     if (*since == 0)
         *since = now;
-    return now - *since >= patience ? PW_CONFLIST_REMOVE : PW_CONFLIST_KEEP;
+    return now - *since >= patience ? PW_CONFLIST_WITHDRAW : PW_CONFLIST_KEEP;
 }
 
 /* ---- files ---- */
@@ -171,6 +172,46 @@ int pw_conflist_write(const struct pw_agent_conf *conf, const struct pw_addr *po
         return rc;
     pw_json *list = pw_conflist_make(conf, NULL, pods, n_pods);
     return write_one(conf, conf->cni_dir, list, changed, err);
+}
+
+static json_t *read_one(const struct pw_agent_conf *conf, const char *folder)
+{
+    pw_free char *text = malloc(LIST_MAX);
+    char path[400];
+
+    snprintf(path, sizeof(path), "%s/%s", folder, conf->cni_file);
+    ssize_t n = text ? pw_file_read(path, text, LIST_MAX, NULL) : -1;
+    return n > 0 ? json_loadb(text, (size_t)n, 0, NULL) : NULL;
+}
+
+/* As it is there, since that is what its pods came by. */
+static int close_one(const struct pw_agent_conf *conf, const struct pw_agent_class *class,
+                     const struct pw_addr *pods, size_t n_pods, const char *why, size_t *changed,
+                     struct pw_err *err)
+{
+    const char *folder = class ? class->directory : conf->cni_dir;
+    pw_json *list = read_one(conf, folder);
+    json_t *plugin = json_array_get(json_object_get(list, "plugins"), 0);
+
+    if (!json_is_object(plugin)) {
+        if (!n_pods)
+            return 0;
+        json_decref(list);
+        list = pw_conflist_make(conf, class, pods, n_pods);
+        plugin = json_array_get(json_object_get(list, "plugins"), 0);
+    }
+    json_object_set_new(plugin, "closed", json_string(why));
+    return write_one(conf, folder, list, changed, err);
+}
+
+int pw_conflist_close(const struct pw_agent_conf *conf, const struct pw_addr *pods, size_t n_pods,
+                      const char *why, size_t *changed, struct pw_err *err)
+{
+    *changed = 0;
+    int rc = close_one(conf, NULL, pods, n_pods, why, changed, err);
+    for (uint32_t i = 0; i < conf->n_classes && !rc; i++)
+        rc = close_one(conf, &conf->classes[i], pods, n_pods, why, changed, err);
+    return rc;
 }
 
 static int remove_one(const struct pw_agent_conf *conf, const char *folder, size_t *removed,

@@ -16,7 +16,7 @@ json_t *pw_conflist_make(const struct pw_agent_conf *conf, const struct pw_agent
  * the node from taking pods must have lasted for `patience` seconds. Pure; `since` is the caller's
  * to keep, 0 at first: when it began.
  */
-enum pw_conflist_action { PW_CONFLIST_KEEP, PW_CONFLIST_WRITE, PW_CONFLIST_REMOVE };
+enum pw_conflist_action { PW_CONFLIST_KEEP, PW_CONFLIST_WRITE, PW_CONFLIST_WITHDRAW };
 enum pw_conflist_action pw_conflist_decide(bool known, bool can, double now, double patience,
                                            double *since);
 
@@ -24,6 +24,13 @@ enum pw_conflist_action pw_conflist_decide(bool known, bool can, double now, dou
  * *changed: how many. */
 int pw_conflist_write(const struct pw_agent_conf *conf, const struct pw_addr *pods, size_t n_pods,
                       size_t *changed, struct pw_err *err);
+/*
+ * Keep those that are there, but have them take no pods, and say `why`: a runtime can take a pod's
+ * network away only with a list. One that is missing is made for pods of these ranges, when there
+ * are any. *changed: how many.
+ */
+int pw_conflist_close(const struct pw_agent_conf *conf, const struct pw_addr *pods, size_t n_pods,
+                      const char *why, size_t *changed, struct pw_err *err);
 /* Remove them, and what a killed writer left. Success when there are none. */
 int pw_conflist_remove(const struct pw_agent_conf *conf, size_t *removed, struct pw_err *err);
 /* Whether the list for most pods is there. */

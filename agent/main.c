@@ -258,6 +258,17 @@ static int serve(struct pw_agent_conf *conf, struct pw_err *err)
     return rc;
 }
 
+/* An agent that runs would write again what is removed. */
+static int clean_up(const struct pw_agent_conf *conf, struct pw_err *err)
+{
+    pw_fd turn = take_turn(err);
+
+    if (turn < 0)
+        return turn;
+    pw_closep(&turn);
+    return pw_agent_cleanup(conf, err);
+}
+
 int main(int argc, char **argv)
 {
     struct options o = {.config = PW_AGENT_CONF};
@@ -276,7 +287,7 @@ int main(int argc, char **argv)
     if (!rc && o.check)
         printf("podwired: %s is sound\n", o.config);
     else if (!rc && o.cleanup)
-        rc = pw_agent_cleanup(&conf, &err);
+        rc = clean_up(&conf, &err);
     else if (!rc)
         rc = serve(&conf, &err);
     pw_agent_conf_free(&conf);

@@ -156,8 +156,9 @@ static void endpoints(FILE *f, struct pw_dp *dp)
 
 static void maps(FILE *f, struct pw_dp *dp)
 {
-    static const enum pw_map list[] = {PW_MAP_IP4, PW_MAP_IP6, PW_MAP_ENDPOINTS, PW_MAP_SLOTS,
-                                       PW_MAP_REASONS};
+    static const enum pw_map list[] = {PW_MAP_IP4,    PW_MAP_IP6,    PW_MAP_ENDPOINTS,
+                                       PW_MAP_SLOTS,  PW_MAP_GUESTS, PW_MAP_REASONS,
+                                       PW_MAP_LIMITS, PW_MAP_PEERS4, PW_MAP_PEERS6};
     uint32_t entries[PW_ARRAY_SIZE(list)], max[PW_ARRAY_SIZE(list)];
 
     for (size_t i = 0; i < PW_ARRAY_SIZE(list); i++) {

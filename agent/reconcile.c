@@ -108,6 +108,33 @@ static int look(const char *file, void *arg, struct pw_err *err)
     return 0;
 }
 
+struct attached {
+    const char *network;
+    size_t n;
+};
+
+/* A record that cannot be read is one all the same. */
+static int count(const char *file, void *arg, struct pw_err *err)
+{
+    struct attached *a = arg;
+    size_t len = strlen(file);
+
+    (void)err;
+    if (len < 6 || strcmp(file + len - 5, ".json") != 0)
+        return 0;
+    pw_json *record = a->network ? read_record(file) : NULL;
+    a->n += !record || strcmp(text_of(record, "network"), a->network) == 0;
+    return 0;
+}
+
+size_t pw_reconcile_attached(const char *network)
+{
+    struct attached a = {network, 0};
+
+    pw_pin_each(RECORDS, count, &a, NULL);
+    return a.n;
+}
+
 /* ---- what the API says of them ---- */
 
 static void pods_begin(void *arg)

@@ -15,4 +15,7 @@ void pw_reconcile(struct pw_agent *a, double now);
 double pw_reconcile_run(struct pw_agent *a, double now);
 void pw_reconcile_stop(struct pw_agent *a);
 
+/* Interfaces of pods that a runtime has still to take away: of one network, or (NULL) of all. */
+size_t pw_reconcile_attached(const char *network);
+
 #endif

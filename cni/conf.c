@@ -563,6 +563,7 @@ static int read_root(struct pw_netconf *c, const struct pw_env *env, struct pw_e
     if (!rc)
         rc = read_namespaces(c, env, err);
     c->redirect_tap = env->redirect_tap;
+    rc = rc ? rc : pw_json_str(c->root, "closed", &c->closed, err);
     rc = rc ? rc : pw_json_bool(c->root, "redirectTap", &c->redirect_tap, err);
     rc = rc ? rc : pw_json_bool(c->root, "autoconf", &c->autoconf, err);
     rc = rc ? rc : pw_json_bool(c->root, "masquerade", &c->node.masquerade, err);

@@ -42,6 +42,7 @@ struct pw_netconf {
     json_t *root;
     enum pw_version version;
     const char *name;
+    const char *closed;      /* why the network takes no pods; NULL: it does */
     const char *device_from; /* key by which the pod's namespace has 'device'; NULL: none */
 
     enum pw_choice device; /* the operator's */

@@ -88,8 +88,25 @@ static int dispatch_redirect(struct pw_req *req, json_t **answer, struct pw_err 
     return 0;
 }
 
+/* Whoever wrote the configuration wants those that are there taken away, and none to come. */
+static int closed(const struct pw_req *req, struct pw_err *err)
+{
+    if (!req->conf.closed)
+        return 0;
+    if (req->env.command == PW_CNI_STATUS)
+        return pw_err_set(err, PW_CNI_UNAVAILABLE, "%.600s", req->conf.closed);
+    if (req->env.command == PW_CNI_ADD)
+        return pw_err_set(err, PW_CNI_AGAIN, "network %s takes no pods: %.600s", req->conf.name,
+                          req->conf.closed);
+    return 0;
+}
+
 static int dispatch(struct pw_req *req, json_t **answer, struct pw_err *err)
 {
+    int rc = closed(req, err);
+
+    if (rc)
+        return rc;
     if (req->conf.redirect_tap)
         return dispatch_redirect(req, answer, err);
     switch (req->env.command) {

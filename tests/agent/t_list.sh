@@ -31,6 +31,7 @@ jq -c '.plugins[0] + {name: .name, cniVersion: "1.0.0"}' "$LIST" >"$TMP/conf"
 sum() { sha256sum </run/podwire/node; }
 before=$(sum)
 good "ADD by the list" "$(cat "$TMP/conf")" ADD c1 /run/netns/p1 eth0 CNI_ARGS="K8S_POD_NAMESPACE=default;K8S_POD_NAME=p1;K8S_POD_UID=u1"
+cp "$TMP/out" "$TMP/added"
 is "the pod's address is of the Node's range" "$(jq -r '.ips[0].address' "$TMP/out" | cut -d. -f1-3)" 10.244.1
 ok "the host reaches it" ping -c1 -W2 "$(jq -r '.ips[0].address | split("/")[0]' "$TMP/out")"
 is "the plugin says of the node what the agent said" "$(sum)" "$before"
@@ -59,7 +60,10 @@ ok "an API server that is away changes nothing" test -e "$LIST"
 api_up
 ok "and it is found again" wait_for 60 metric_is podwire_api_up 1
 
-# What keeps the node from taking pods, for removeAfter seconds, is one; so is the Node's deletion.
+# What keeps the node from taking pods, for removeAfter seconds, is one; so is the Node's deletion. While a pod is
+# there, the list stays for it to be taken away by, and takes no other.
+plugin_conf() { jq -c '.plugins[0] + {name: .name, cniVersion: "1.1.0"}' "$LIST"; }
+closed() { jq -e '.plugins[0].closed' "$LIST"; }
 agent_down
 mkdir "$TMP/bin"
 cp "$BUILD/podwire" "$TMP/bin"
@@ -68,8 +72,22 @@ agent_up
 ok "ready" wait_for 20 ready
 rm "$TMP/bin/podwire"
 api DELETE nodes/me
-ok "a deleted Node's list goes" wait_for 30 eval '! test -e "$LIST"'
+ok "a deleted Node's list is closed" wait_for 30 closed
 like "and it is said" "$(why_not)" "no Node 'me'"
+like "in the list as well" "$(closed)" "no Node 'me'"
+netns_up p2
+bad "ADD is refused, to be tried again" 11 "$(plugin_conf)" ADD c2 /run/netns/p2 eth0
+like "with the reason" "$(answer .msg)" "takes no pods: .*no Node 'me'"
+bad "so is STATUS" 50 "$(plugin_conf)" STATUS "" "" ""
+like "with the reason too" "$(answer .msg)" "no Node 'me'"
+good "CHECK is not" "$(plugin_conf | jq -c --slurpfile r "$TMP/added" '. + {prevResult: $r[0], cniVersion: "1.0.0"}')" CHECK c1 /run/netns/p1 eth0
+agent_down
+agent_up
+like "an agent that starts knows no ranges of it" "$(wait_for 20 eval '[[ $(why_not) == *"no Node"* ]]'; why_not)" "no Node 'me'"
+sleep 3
+is "and leaves the list as it is" "$(jq -c '[.plugins[0].ipam.ranges[][].subnet]' "$LIST")" '["10.244.1.0/24","fd00:244:0:1::/64"]'
+good "DEL by it" "$(plugin_conf)" DEL c1 /run/netns/p1 eth0
+ok "with the last pod the list goes" wait_for 30 eval '! test -e "$LIST"'
 node me 1
 ok "one that lacks the plugin gets none" wait_for 20 eval '[[ $(why_not) == *"is not there: install it"* ]]'
 nok "no list" test -e "$LIST"
@@ -77,10 +95,20 @@ cp "$BUILD/podwire" "$TMP/bin"
 ok "it comes with the plugin" wait_for 30 test -e "$LIST"
 ok "ready" wait_for 10 ready
 
+nok "and is open" closed
+
 # The datapath, unloaded under it, comes back.
-good "DEL" "$(cat "$TMP/conf")" DEL c1 /run/netns/p1 eth0
 ok "unload" "$BUILD/podwirectl" unload
 ok "is loaded again" wait_for 60 eval '[ "$(metric podwire_datapath_loaded)" = 1 ]'
+
+# --- off the node ---
+nok "cleanup is refused while an agent runs" "$BUILD/podwired" --config "$TMP/agent.json" --cleanup
+nok "and changes nothing" closed
+good "ADD" "$(plugin_conf)" ADD c1 /run/netns/p1 eth0
 agent_down
+nok "cleanup is refused while there is a pod" "$BUILD/podwired" --config "$TMP/agent.json" --cleanup
+like "the list says so" "$(closed)" "is being taken off"
+bad "takes no other" 11 "$(plugin_conf)" ADD c2 /run/netns/p2 eth0
+good "DEL by it" "$(plugin_conf)" DEL c1 /run/netns/p1 eth0
 ok "cleanup" "$BUILD/podwired" --config "$TMP/agent.json" --cleanup
 is "takes list, routes and datapath" "$(ls -A /etc/cni/net.d; ip route show proto 120; find /sys/fs/bpf/podwire /run/podwire 2>/dev/null)" ""

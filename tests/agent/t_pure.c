@@ -290,7 +290,8 @@ static void lists(void)
     is_int(pw_conflist_decide(true, true, 11, 5, &since), PW_CONFLIST_WRITE, "can: written");
     is_int(pw_conflist_decide(true, false, 12, 5, &since), PW_CONFLIST_KEEP, "cannot: not yet");
     is_int(pw_conflist_decide(true, false, 16, 5, &since), PW_CONFLIST_KEEP, "cannot: not yet");
-    is_int(pw_conflist_decide(true, false, 17, 5, &since), PW_CONFLIST_REMOVE, "cannot: removed");
+    is_int(pw_conflist_decide(true, false, 17, 5, &since), PW_CONFLIST_WITHDRAW,
+           "cannot: withdrawn");
     is_int(pw_conflist_decide(true, true, 18, 5, &since), PW_CONFLIST_WRITE, "can again: written");
     is_int(pw_conflist_decide(true, false, 19, 5, &since), PW_CONFLIST_KEEP, "counted from anew");
     is_int(pw_conflist_decide(false, false, 30, 5, &since), PW_CONFLIST_KEEP, "not known: kept");

@@ -18,6 +18,8 @@ agent_up
 must ok "ready" wait_for 30 ready
 is "all nodes are known" "$(metric podwire_nodes)" 1001
 is "to all there is a way" "$(ip route show proto 120 | wc -l) $(ip -6 route show proto 120 | wc -l)" "1000 1000"
+is "which the maps' fill shows: ranges of both families, and nodes' IPv4 addresses" \
+    "$(metric 'podwire_map_entries{map="pw_peers4"}') $(metric 'podwire_map_entries{map="pw_peers6"}')" "2000 1000"
 
 ip netns add many
 jq -c '.plugins[0] + {name: .name, cniVersion: "1.0.0"}' "$LIST" >"$TMP/conf"

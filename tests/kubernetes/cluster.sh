@@ -82,7 +82,7 @@ pki() {
         echo 'admin-token,admin,admin,"system:masters"'
         echo 'controllers-token,controllers,controllers,"system:masters"'
         local i
-        for i in 1 2 3 4; do echo "n$i-token,system:node:n$i,n$i,\"system:nodes,system:masters\""; done
+        for i in {1..4}; do echo "n$i-token,system:node:n$i,n$i,\"system:nodes,system:masters\""; done
     } >"$C/pki/tokens.csv"
 }
 
@@ -394,9 +394,9 @@ test_pods() { # what services.sh has, bound and Ready
     services_yaml >"$C/services.yaml"
     must ok "pods are made" apply "$C/pods.yaml"
     must ok "Services are made" apply "$C/services.yaml"
-    wait_for 60 pods_ready pod 4 || { why_not_ready; tell kubelet-n1 containerd-n1; }
-    must ok "four pods are Ready" pods_ready pod 4
-    for p in a1 a2 b1 h1; do bind_pod $p; done
+    wait_for 60 pods_ready pod 5 || { why_not_ready; tell kubelet-n1 containerd-n1; }
+    must ok "five pods are Ready" pods_ready pod 5
+    for p in a1 a2 b1 c1 h1; do bind_pod $p; done
     read_services
     warm_up || diag "not all ways are there after a minute"
 }

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # The pods and Services that the cluster's tests send through, and the flows. Source after cluster.sh.
 #
-#   pods a1 a2 on n1, b1 on n2; h1 on n1 in the node's own network
+#   pods a1 a2 on n1, b1 on n2, c1 on n3; h1 on n1 in the node's own network
 #   Service NAME[-p] of pod NAME: ClusterIP, port 80 to 8080, TCP and UDP; both families, a Service each
 #   np-NAME NodePort, npl-NAME with externalTrafficPolicy Local
 
@@ -10,6 +10,7 @@ pods_yaml() {
     pod_yaml a1 n1
     pod_yaml a2 n1
     pod_yaml b1 n2
+    pod_yaml c1 n3
     pod_yaml h1 n1 "" "  hostNetwork: true"
 }
 
@@ -36,6 +37,7 @@ services_yaml() {
             service_yaml "$p-$f" $p $f
             service_yaml "np-$p-$f" $p $f "  type: NodePort"
         done
+        service_yaml "c1-$f" c1 $f
         service_yaml "npl-a2-$f" a2 $f $'  type: NodePort\n  externalTrafficPolicy: Local'
     done
 }
@@ -61,6 +63,7 @@ direct_flows() { # FAMILY
     local api=API$1
     pair "IPv$1 pod to pod of the node" a1 a2 "${ip[a2]}" 8080 8053 peer="${ip[a1]}"
     pair "IPv$1 pod to pod of another node" a2 b1 "${ip[b1]}" 8080 8053 peer="${ip[a2]}"
+    pair "IPv$1 pod of the second node to pod of the third" b1 c1 "${ip[c1]}" 8080 8053 peer="${ip[b1]}"
     pair "IPv$1 back" b1 a1 "${ip[a1]}" 8080 8053 peer="${ip[b1]}"
     echo "tcp \"IPv$1 pod to outside, masqueraded\" from=a1 to=node dst=${!api} port=8090 peer=$(node_addr 1 "$1")"
     echo "icmp \"IPv$1 ping to a pod of another node\" from=a1 to=b1 dst=${ip[b1]}"
@@ -84,6 +87,7 @@ service_flows() { # FAMILY GROUP
     cluster) # pod to Service: here, elsewhere, itself
         pair "IPv$f Service, pod of the node" a1 a2 "${SVC[a2-$f]}" 80 53 peer="${ip[a1]}"
         pair "IPv$f Service, pod of another node" a1 b1 "${SVC[b1-$f]}" 80 53 peer="${ip[a1]}"
+        pair "IPv$f Service, from and to other nodes" b1 c1 "${SVC[c1-$f]}" 80 53 peer="${ip[b1]}"
         pair "IPv$f Service, the pod itself (hairpin)" a1 a1 "${SVC[a1-$f]}" 80 53
         ;;
     host)

@@ -29,7 +29,7 @@ churn() { # HOW-MANY: pods made, Ready, and gone again
     wait_for 240 no_pods app=churn
 }
 
-cluster_up 2
+cluster_up 3
 test_pods
 cat >"$C/churn.yaml" <<EOF
 apiVersion: apps/v1
@@ -50,12 +50,13 @@ spec:
 EOF
 must ok "a Deployment" apply "$C/churn.yaml"
 # What the first pods of a node make for good is there.
-must ok "first pods on both nodes come and go" churn 4
+must ok "first pods on all nodes come and go" churn 6
 settled() { # the last DELs are through: no more endpoints than the lasting pods'
-    [ "$(in_node 1 sh -c 'ls /run/podwire/endpoints | wc -l')" = 2 ] && [ "$(in_node 2 sh -c 'ls /run/podwire/endpoints | wc -l')" = 1 ]
+    local n
+    for n in 1 2 3; do [ "$(in_node $n sh -c 'ls /run/podwire/endpoints | wc -l')" = $((n == 1 ? 2 : 1)) ] || return 1; done
 }
 wait_for 60 settled || true
-for n in 1 2; do node_walk $n >"$TMP/before.$n"; done
+for n in 1 2 3; do node_walk $n >"$TMP/before.$n"; done
 like "the walk sees pods" "$(cat "$TMP/before.1")" "link pw-"
 like "and their slots" "$(cat "$TMP/before.1")" 'pw_slots",[0-9]'
 
@@ -77,7 +78,7 @@ flows "$((ROUNDS * PODS)) pods come and go: " "${steps[@]}" < <(
 )
 ok "all of them are gone" no_pods app=churn
 wait_for 60 settled || true
-for n in 1 2; do
+for n in 1 2 3; do
     node_walk $n >"$TMP/after.$n"
     ok "n$n is as before" diff "$TMP/before.$n" "$TMP/after.$n"
     is "n$n: nothing that the datapath dropped was an established flow's" \

@@ -13,16 +13,15 @@ buildah_up
 control_plane
 must ok "the image is built" agent_image
 tap_result 0 "the control plane is up ($SECONDS s)"
-node_up 1
-node_up 2
-ok "two nodes register" wait_for 60 eval '[ "$(k get nodes -o name | wc -l)" = 2 ]'
+for n in 1 2 3; do node_up $n; done
+ok "three nodes register" wait_for 60 eval '[ "$(k get nodes -o name | wc -l)" = 3 ]'
 sleep 5
 is "none is Ready without a network" "$(ready_nodes | grep -o =True | wc -l)" 0
 ok "the API server takes the manifests" k apply --dry-run=server -f "$TOP/deploy/kubernetes/podwire.yaml"
 ok "and that of taking it off" k apply --dry-run=server -f "$TOP/deploy/kubernetes/uninstall.yaml"
 must ok "the agent is deployed" agent_up
-wait_for 60 all_ready 2 || { why_not_ready kube-system; agent_log 1; }
-must ok "both are Ready once the agent is there" all_ready 2
+wait_for 60 all_ready 3 || { why_not_ready kube-system; agent_log 1; }
+must ok "all are Ready once the agent is there" all_ready 3
 ok "and so are the agents" agents_ready
 diag "$SECONDS s"
 
@@ -39,7 +38,7 @@ apiVersion: apps/v1
 kind: Deployment
 metadata: {name: web}
 spec:
-  replicas: 4
+  replicas: 6
   selector: {matchLabels: {app: web}}
   template:
     metadata: {labels: {app: web}}
@@ -80,16 +79,16 @@ spec:
     ports: [{containerPort: 8080, hostPort: 18080}]
 EOF
 ask() { in_ns "$1" curl -sS -m5 "http://$2/" 2>&1 || true; } # FROM URL
-must ok "a Deployment of four, and a pod with a hostPort" apply "$C/web.yaml"
-wait_for 60 pods_ready app=web 4 || why_not_ready
-ok "kubelets' probes, HTTP and TCP, reach all four" pods_ready app=web 4
+must ok "a Deployment of six, and a pod with a hostPort" apply "$C/web.yaml"
+wait_for 60 pods_ready app=web 6 || why_not_ready
+ok "kubelets' probes, HTTP and TCP, reach all six" pods_ready app=web 6
 sleep 3
 is "and none was restarted" "$(k get pods -l app=web -o json | jq '[.items[].status.containerStatuses[].restartCount]|add')" 0
-is "two on each node" "$(k get pods -l app=web -o json | jq -c '[.items[].spec.nodeName]|group_by(.)|map(length)')" "[2,2]"
+is "two on each node" "$(k get pods -l app=web -o json | jq -c '[.items[].spec.nodeName]|group_by(.)|map(length)')" "[2,2,2]"
 web=$(k8s_get svc/web '{.spec.clusterIP}')
 like "a pod reaches one of them through their Service" "$(ask a1 "$web")" "^web-"
-seen=$(for _ in {1..40}; do ask a1 "$web"; done | sort | uniq -c)
-is "in time all of them" "$(wc -l <<<"$seen")" 4
+seen=$(for _ in {1..60}; do ask a1 "$web"; done | sort | uniq -c)
+is "in time all of them" "$(wc -l <<<"$seen")" 6
 affine=$(k8s_get svc/web-affine '{.spec.clusterIP}')
 seen=$(for _ in {1..12}; do ask a1 "$affine"; done | sort -u)
 is "with session affinity always the same" "$(wc -l <<<"$seen")" 1
