@@ -188,8 +188,25 @@ static void keep_peers(struct pw_agent *a, double now)
 
 /* ---- whether the node can take pods ---- */
 
+/* What does not keep the node from taking pods is told all the same. */
+static void tell_warnings(struct pw_agent *a, const struct pw_problem *problems, size_t n,
+                          double now)
+{
+    char text[1024] = "";
+    size_t len = 0;
+
+    for (size_t i = 0; i < n; i++)
+        if (!problems[i].fatal && len < sizeof(text))
+            len += (size_t)snprintf(text + len, sizeof(text) - len, "%s%s (%s)", len ? "; " : "",
+                                    problems[i].text, problems[i].remedy);
+    if (len)
+        pw_log_new(&a->warned, now, SAY_AGAIN, PW_LOG_WARN, "node: %s", text);
+    else
+        pw_log_well(&a->warned, "node: nothing to warn of any more");
+}
+
 /* In order of what has to be mended first; "" when nothing is. */
-static void find_why_not(struct pw_agent *a)
+static void find_why_not(struct pw_agent *a, double now)
 {
     struct pw_problem problems[MAX_PROBLEMS];
     struct pw_err err = PW_ERR_INIT;
@@ -198,7 +215,10 @@ static void find_why_not(struct pw_agent *a)
     a->why_not[0] = '\0';
     node_conf(a, &conf);
     size_t n = pw_node_problems(&conf, problems, MAX_PROBLEMS);
-    for (size_t i = 0; i < n && i < MAX_PROBLEMS; i++) {
+    a->problems = n;
+    n = n < MAX_PROBLEMS ? n : MAX_PROBLEMS;
+    tell_warnings(a, problems, n, now);
+    for (size_t i = 0; i < n; i++) {
         if (!problems[i].fatal)
             continue;
         snprintf(a->why_not, sizeof(a->why_not), "%.255s (%.255s)", problems[i].text,
@@ -322,7 +342,7 @@ double pw_agent_run(struct pw_agent *a, double now)
     }
     /* Nothing is decided, nor complained of, before the API had a moment to answer. */
     if ((now >= a->next_look || moved) && (a->known || now >= a->started + FIRST_ANSWER)) {
-        find_why_not(a);
+        find_why_not(a, now);
         keep_lists(a, now);
         a->next_look = now + (a->why_not[0] ? RETRY : LOOK_EVERY);
     }

@@ -33,11 +33,12 @@ struct pw_agent {
     size_t refused; /* ranges, by the cluster's map */
     double since;   /* of pw_conflist_decide */
 
+    size_t problems;   /* what `podwirectl status` would tell of */
     char why_not[640]; /* why the node cannot take pods; "" when it can */
     bool listed;       /* the list is there */
 
     struct pw_log_again load_trouble, node_trouble, peers_trouble, refused_trouble, list_trouble,
-        not_trouble, sweep_trouble, backends_trouble;
+        not_trouble, warned, sweep_trouble, backends_trouble;
     /* Endpoints whose pod seems to be gone, while the API is asked (agent/reconcile.h). */
     struct pw_suspect *suspects; /* owned */
     size_t n_suspects;

@@ -230,6 +230,8 @@ static void cluster(FILE *f, const struct pw_agent *a)
 
     one(f, "podwire_ready", "gauge", "Whether the node can take pods and the CNI list is there.",
         a->listed && !a->why_not[0]);
+    one(f, "podwire_problems", "gauge", "Problems of the node, as podwirectl status tells them.",
+        (double)a->problems);
     one(f, "podwire_api_up", "gauge", "Whether the API's nodes are followed.", pw_watch_well(w));
     one(f, "podwire_api_silence_seconds", "gauge", "Since the API server last said anything.",
         w->heard != 0 ? pw_clock() - w->heard : 0);

@@ -54,6 +54,10 @@ struct pw_uplinks {
 /* Devices of the default routes of both families, or the configured ones that exist. */
 int pw_uplinks_find(struct pw_nl *rtnl, const struct pw_node_conf *conf, struct pw_uplinks *out,
                     struct pw_err *err);
+/* The name of a device by which a route within the native ranges leads away, and that is none of
+ * `up`; "" when there is none. Another network's bridge or overlay is not meant. */
+int pw_uplinks_beside(struct pw_nl *rtnl, const struct pw_node_conf *conf,
+                      const struct pw_uplinks *up, char name[16], struct pw_err *err);
 /* Attach the program to the uplinks; those that carry it already are left alone. */
 int pw_uplinks_attach(struct pw_dp *dp, const struct pw_uplinks *up, struct pw_err *err);
 /* Whether this device carries it. */

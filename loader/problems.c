@@ -196,6 +196,12 @@ static void uplinks(struct list *l, struct pw_nl *rtnl, const struct pw_node_con
     if (up.too_many)
         say(l, false, "name the devices in \"uplinks\"",
             "the node has more than %d uplinks: the others are left to the stack", PW_MAX_UPLINKS);
+    char beside[16];
+    if (pw_uplinks_beside(rtnl, conf, &up, beside, NULL) == 0 && beside[0])
+        say(l, false, "name it in \"uplinks\", beside all others by which such packets come or go",
+            "a route within the native ranges leads by %s, which is no uplink: packets to and from "
+            "there go by the stack",
+            beside);
     if (pw_routing_odd(rtnl, &odd, why, NULL) == 0 && odd)
         say(l, false, "nothing need be done: correct, but slower to other nodes",
             "%s: packets to the wire go by the stack", why);

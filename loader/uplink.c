@@ -102,6 +102,59 @@ int pw_uplinks_find(struct pw_nl *rtnl, const struct pw_node_conf *conf, struct 
     return 0;
 }
 
+struct beside {
+    struct pw_nl *rtnl; /* a second socket */
+    const struct pw_node_conf *conf;
+    const struct pw_uplinks *up;
+    uint32_t seen; /* the last device that was looked at */
+    char *name;
+};
+
+static bool within(const struct pw_addr *list, size_t n, const struct pw_addr *a)
+{
+    for (size_t i = 0; i < n; i++)
+        if (list[i].family == a->family && list[i].prefix <= a->prefix && pw_addr_in(a, &list[i]))
+            return true;
+    return false;
+}
+
+static int on_way(const void *entry, void *arg, struct pw_err *err)
+{
+    static const char *const others[] = {"vxlan", "geneve", "bridge"};
+    const struct pw_route *r = entry;
+    struct beside *b = arg;
+    struct pw_link link;
+
+    (void)err;
+    if (r->type != RTN_UNICAST || r->table != RT_TABLE_MAIN || !r->oif || r->oif == b->seen ||
+        b->name[0] || has(b->up, r->oif) || !within(b->conf->native, b->conf->n_native, &r->dst) ||
+        within(b->conf->pods, b->conf->n_pods, &r->dst))
+        return 0;
+    b->seen = r->oif;
+    if (pw_link_get(b->rtnl, r->oif, NULL, &link, NULL) || !link.has_mac ||
+        strncmp(link.name, PW_IF_PREFIX, strlen(PW_IF_PREFIX)) == 0)
+        return 0;
+    for (size_t i = 0; i < PW_ARRAY_SIZE(others); i++)
+        if (strcmp(link.kind, others[i]) == 0)
+            return 0;
+    memcpy(b->name, link.name, sizeof(link.name));
+    return 0;
+}
+
+int pw_uplinks_beside(struct pw_nl *rtnl, const struct pw_node_conf *conf,
+                      const struct pw_uplinks *up, char name[16], struct pw_err *err)
+{
+    pw_nlsock other = PW_NL_INIT;
+    struct beside b = {.rtnl = &other, .conf = conf, .up = up, .name = name};
+    struct pw_list_cb cb = {on_way, NULL, &b};
+
+    name[0] = '\0';
+    int rc = pw_nl_open(&other, NETLINK_ROUTE, err);
+    if (!rc)
+        rc = pw_route_list(rtnl, 4, &cb, err);
+    return rc ? rc : pw_route_list(rtnl, 6, &cb, err);
+}
+
 /* By index: the names of uplinks may have dots. */
 static void pin_of(uint32_t ifindex, char device[32])
 {
