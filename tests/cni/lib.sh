@@ -67,6 +67,9 @@ bad() { # NAME CODE CONF COMMAND ID NETNS IFNAME [VAR=VALUE...]
 
 answer() { jq -r "$1" "$TMP/out"; }              # JQ
 pod() { ip netns exec "$@"; }                    # NETNS COMMAND...
+ctl() { "$BUILD/podwirectl" "$@"; }
+# POD REASON: how many of the pod's packets were dropped or left to the stack for it
+dropped() { ctl endpoints "$1" --json | jq "[.reasons[]|select(.reason==\"$2\")|.packets]|add // 0"; }
 pod_link() { ip -n "$1" -j link show "$2" | jq -r ".[0].$3"; } # NETNS IFNAME KEY
 
 # vmconf.StaticNetworkConfFrom: exactly one interface in the sandbox that the container's id names; exactly

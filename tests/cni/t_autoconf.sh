@@ -14,7 +14,6 @@ netns_up p1 warm
 must good "ADD of a first pod" "$(conf 1.1.0)" ADD warm /run/netns/warm eth0
 good "and its DEL" "$(conf 1.1.0)" DEL warm /run/netns/warm eth0
 walk p1 >"$TMP/before"
-ctl() { "$BUILD/podwirectl" "$@"; }
 reason() { ctl endpoints c1 --json | jq "[.reasons[]|select(.reason==\"$1\")|.packets]|add//0"; }
 
 # What clients write is the test's own.

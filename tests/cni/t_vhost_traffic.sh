@@ -28,9 +28,7 @@ pod c nft -f - <<EOF
 table ip count { chain in { type filter hook input priority 0; udp dport $PORT counter drop; }; }
 EOF
 arrived() { pod c nft -j list table ip count | jq '[.nftables[].rule?.expr[]?.counter?.packets // empty][0]'; }
-ctl() { "$BUILD/podwirectl" "$@"; }
 counter() { ctl vm show "$1" --json | jq -r ".backend.counters$2"; }
-dropped() { ctl endpoints "$1" --json | jq "[.reasons[]|select(.reason==\"$2\")|.packets]|add // 0"; }
 vm_up() { # ID NETNS CONF: sets sock, mac, ip of a VM pod
     must good "VM pod $1" "$3" ADD "$1" "/run/netns/$2" eth0
     sock=$(answer '.interfaces[1].socketPath') mac=$(answer '.interfaces[1].mac')

@@ -16,7 +16,6 @@ must good "ADD of a first pod" "$(conf 1.1.0)" ADD warm /run/netns/warm eth0
 good "and its DEL" "$(conf 1.1.0)" DEL warm /run/netns/warm eth0
 walk p1 p2 >"$TMP/before"
 fe=$BUILD/tests/vhost/frontend
-ctl() { "$BUILD/podwirectl" "$@"; }
 prev() { jq -c --slurpfile p "$TMP/result" ".prevResult=\$p[0]" <<<"$1"; }
 backend() { ctl vm show c1 --json | jq -r ".backend$1"; }
 supervisor() { backend .pid; }

@@ -9,7 +9,6 @@
 
 node_up 1400
 netns_up p1 p2
-ctl() { "$BUILD/podwirectl" "$@"; }
 v4only='.ipam.ranges=[[{"subnet":"10.1.0.0/24"}]] | .ipam.routes=[{"dst":"0.0.0.0/0"}] | .dns={nameservers:["10.1.0.3"]}'
 
 for v in 0.4.0 1.0.0 1.1.0; do

@@ -1,20 +1,38 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * wild SOCKET SECONDS: a hostile VMM. It connects again and again, sends messages at random, and
- * meanwhile a thread of its guest writes into the rings. Prints how many connections there were.
+ * wild SOCKET SECONDS [DMAC SMAC SRC DST]: a hostile VMM. It connects again and again, sends
+ * messages at random, and meanwhile a thread of its guest writes into the rings. Before that, while
+ * its rings are sound, the guest sends datagrams with these addresses. Prints how many connections
+ * there were.
  */
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "tests/lib/pkt.h"
 #include "tests/vhost/wild.h"
 
 static struct fe fe;
+static struct pkt forged;
 static atomic_bool stop;
+
+static void forge(void)
+{
+    for (unsigned i = 0; i < 16; i++) {
+        struct fe_seg s = {FE_BUF(1, i), VNET_HDR_LEN + (uint32_t)forged.len, 0};
+        uint8_t *f = fe_at(&fe, s.addr);
+        memset(f, 0, VNET_HDR_LEN);
+        memcpy(f + VNET_HDR_LEN, forged.data, forged.len);
+        fe_post(&fe, 1, &s, 1);
+    }
+    fe_kick(&fe, 1);
+    fe_wait(&fe, 1, 16);
+}
 
 static void *scribble(void *arg)
 {
@@ -36,6 +54,8 @@ static void connection(const char *path, uint64_t seed)
 
     fe_open_path(&fe, &conf, path);
     fe_up(&fe, &conf);
+    if (forged.len)
+        forge();
     pthread_create(&t, NULL, scribble, &(uint64_t){seed});
     for (unsigned i = 0; i < 300 && rc >= 0; i++) {
         rc = wild_message(&fe, &seed);
@@ -47,9 +67,17 @@ static void connection(const char *path, uint64_t seed)
 
 int main(int argc, char **argv)
 {
-    if (argc != 3) {
-        fputs("usage: wild SOCKET SECONDS\n", stderr);
+    if (argc != 3 && argc != 7) {
+        fputs("usage: wild SOCKET SECONDS [DMAC SMAC SRC DST]\n", stderr);
         return 2;
+    }
+    if (argc == 7) {
+        pkt_start(&forged);
+        pkt_eth(&forged, argv[3], argv[4], 0);
+        pkt_ip(&forged, argv[5], argv[6]);
+        pkt_udp(&forged, 9, 9);
+        pkt_fill(&forged, 1, 64);
+        pkt_done(&forged);
     }
     time_t end = time(NULL) + strtol(argv[2], NULL, 10);
     unsigned n = 0;

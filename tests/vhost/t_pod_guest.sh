@@ -30,7 +30,6 @@ ip -n wire addr add 2001:db8:2::254/64 dev wire0 nodad
 ip -n wire link set wire0 up
 ip -n wire route add 10.1.0.0/24 via 192.0.2.1
 ip -n wire -6 route add fd00:1::/64 via 2001:db8:2::1
-ctl() { "$BUILD/podwirectl" "$@"; }
 must good "ADD of a first pod" "$(conf 1.1.0)" ADD warm /run/netns/warm eth0
 good "and its DEL" "$(conf 1.1.0)" DEL warm /run/netns/warm eth0
 walk c v1 v2 v3 | grep -v '^nft' >"$TMP/before"

@@ -38,6 +38,7 @@ $(VHOST_TSAN_T:%=$(BUILD)/tests/vhost/tsan_%): $(BUILD)/tests/vhost/tsan_%: \
 TEST_BINS += $(VHOST_TSAN_T:%=$(BUILD)/tests/vhost/tsan_%)
 
 # Front-ends as programs, for the shell tests and netbench: static as the other helpers.
+$(BUILD)/tests/vhost/wild: $(BUILD)/tests/lib/pkt.o
 $(addprefix $(BUILD)/tests/vhost/,frontend ownvhost wild guest): $(BUILD)/tests/vhost/%: $(BUILD)/tests/vhost/p_%.o \
     $(BUILD)/tests/vhost/fe.o $(BUILD)/tests/vhost/wild.o $(VMMNET_LIB)
 	$(call say,LD,$@)
