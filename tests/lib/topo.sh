@@ -213,7 +213,9 @@ pod_add() {
 # A guest: configured by what the result says, as an image's agent would, and by nothing else.
 guest_up() { # NAME NS:TAP, with pod_add's variables
     "$BUILD/tests/netns/guest" "$2" "$1:eth0" "$mac" "$mtu" >"$TMP/$1.guest" || bail "no guest for $1"
-    in_ns "$1" sh -c "sysctl -qw net.ipv6.conf.eth0.accept_ra=0 && ip link set eth0 up && ip addr add $cidr4 dev eth0 &&
+    # So long that the stand-in for a VMM loses nothing when it gets no processor for a while.
+    in_ns "${2%:*}" ip link set "${2#*:}" txqueuelen 10000
+    in_ns "$1" sh -c "sysctl -qw net.ipv6.conf.eth0.accept_ra=0 && ip link set eth0 txqueuelen 10000 up && ip addr add $cidr4 dev eth0 &&
         ip addr add $cidr6 dev eth0 nodad && ip route add default via $gw4 &&
         ip -6 route add default via $gw6 dev eth0" || bail "guest $1 cannot be configured"
 }

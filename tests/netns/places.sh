@@ -28,3 +28,11 @@ places() {
         place_flow pod-self pod1 pod1 "${ip[pod1]}" peer="${ip[pod1]}" ttl=64
     done
 }
+
+# Unlike a pod's, a guest's kernel learns of a smaller MTU only after it has sent: datagrams first,
+# which can be sent again, and not echo requests. For the flows of $TMP/specs.
+learn_mtu() {
+    [[ $DEVICE == *tap ]] || return 0
+    grep 'far/udp' "$TMP/specs" >"$TMP/first"
+    flows "$DEVICE, the path's MTU: " <"$TMP/first"
+}

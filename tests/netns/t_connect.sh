@@ -16,12 +16,7 @@ for DEVICE in $(test_devices) "${GUESTS[@]}"; do
     pod_add pod1
     pod_add pod2
     places >"$TMP/specs"
-    # Unlike a pod's, a guest's kernel learns of a smaller MTU only after it has sent: datagrams first,
-    # which can be sent again, and not echo requests.
-    if [[ $DEVICE == *tap ]]; then
-        grep 'far/udp' "$TMP/specs" >"$TMP/first"
-        flows "$DEVICE, the path's MTU: " <"$TMP/first"
-    fi
+    learn_mtu
     for mode in on off; do
         ok "$DEVICE: redirection $mode" redirect $mode
         flows "$DEVICE, $mode: " <"$TMP/specs"
