@@ -88,13 +88,14 @@ static int put_name(struct out *o, const char *name, struct pw_err *err)
     return 0;
 }
 
-/* The search list; the domain stands for it where there is none. */
+/* The search list; the domain stands for it where there is none, and must be a name anyway. */
 static int put_names(struct out *o, const struct pw_autoconf *c, struct pw_err *err)
 {
-    int rc = 0;
+    struct out domain = *o;
+    int rc = c->domain ? put_name(&domain, c->domain, err) : 0;
 
-    if (c->n_search == 0 && c->domain)
-        return put_name(o, c->domain, err);
+    if (c->n_search == 0)
+        *o = domain;
     for (size_t i = 0; i < c->n_search && !rc; i++)
         rc = put_name(o, c->search[i], err);
     return rc;

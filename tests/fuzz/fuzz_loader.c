@@ -2,11 +2,12 @@
 /*
  * What the loader and podwirectl read from outside, from the same files: the first byte chooses
  * (0: an answer of nftables, 1, 2: a table of legacy iptables, 3: a packet's first bytes, 4: a
- * pin's name), the rest is what was read.
+ * pin's name, 5: what a guest is told), the rest is what was read.
  */
 #include <linux/netfilter/nfnetlink.h>
 
 #include "loader/attach.h"
+#include "loader/autoconf.h"
 #include "loader/ctl/packet.h"
 #include "loader/nl/nft.h"
 #include "loader/xtables.h"
@@ -40,6 +41,35 @@ static void xtables(uint8_t family, const uint8_t *data, size_t size)
     pw_xtables_read(family, data + 8, size > 8 ? size - 8 : 0, at[0] & ~7U, at[1] & ~7U, "pw-", &f);
 }
 
+/* A domain and a search name, lines of text; before them routes and name servers, six bytes each.
+ */
+static void autoconf(const uint8_t *data, size_t size)
+{
+    struct pw_autoconf c = {.ip4 = {.family = 4, .prefix = 24}, .ip6 = {.family = 6, .prefix = 64}};
+    struct pw_guest g;
+    char text[300], *second;
+
+    for (; size > 6 && data[0] < 8 && c.n_routes < PW_AUTOCONF_ROUTES; data += 6, size -= 6) {
+        struct pw_addr a = {.family = data[0] & 1 ? 4 : 6};
+        a.prefix = data[1] % (a.family == 4 ? 33 : 129);
+        memcpy(a.b, data + 2, 4);
+        if (data[0] & 2 && c.n_dns < PW_AUTOCONF_DNS)
+            c.dns[c.n_dns++] = a;
+        else
+            c.routes[c.n_routes++] = (typeof(c.routes[0])){a, data[0] & 4};
+    }
+    memset(text, 0, sizeof(text));
+    memcpy(text, data, size < sizeof(text) ? size : sizeof(text) - 1);
+    if ((second = strchr(text, '\n'))) {
+        *second++ = '\0';
+        c.search[c.n_search++] = second;
+    }
+    c.domain = *text ? text : NULL;
+    if (pw_autoconf_make(&c, &g, NULL) == 0 &&
+        (g.ra_len > sizeof(g.ra) || g.ra_len % 8 || g.opts6_len > sizeof(g.opts6)))
+        abort();
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     char text[80], device[32], name[64];
@@ -51,7 +81,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     size_t n = size - 1;
     uint8_t *copy = malloc(n ? n : 1);
     memcpy(copy, data + 1, n);
-    switch (data[0] % 5) {
+    switch (data[0] % 6) {
     case 0:
         nft(copy, n);
         break;
@@ -63,6 +93,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         break;
     case 3:
         ctl_packet_text(copy, n, text, sizeof(text));
+        break;
+    case 5:
+        autoconf(copy, n);
         break;
     default:
         memset(name, 0, sizeof(name));

@@ -3,7 +3,7 @@
 
 FUZZ_LOADER_OBJ := $(addprefix $(BUILD)/fuzz-loader/,$(patsubst %.c,%.o,$(wildcard loader/base/*.c) \
     loader/nl/nlmsg.c loader/nl/nlsock.c loader/nl/nft.c loader/nl/nft_read.c loader/nl/link.c loader/attach.c \
-    loader/xtables.c loader/ctl/packet.c tests/fuzz/fuzz_loader.c))
+    loader/xtables.c loader/autoconf.c loader/ctl/packet.c tests/fuzz/fuzz_loader.c))
 
 $(FUZZ_LOADER_OBJ): $(BUILD)/fuzz-loader/%.o: %.c | $(GENERATED)
 	$(call say,CC,$< (fuzzer))
