@@ -181,7 +181,7 @@ affinity() { # PREFIX CLIENT SPEC ENDPOINT...
         to=${!#}
         for s in "$@"; do
             echo "$p first from=$client to=$s $asked sport=431$((RANDOM % 90 + 10))" |
-                PWT_STALL=700 "$PWT" >"$TMP/affine" 2>&1 && to=$s && break
+                "$PWT" >"$TMP/affine" 2>&1 && to=$s && break
         done
         one_by_one "$prefix" < <(for i in 0 1 2 3 4 5 6 7; do
             echo "$p \"affinity, $p, again at $to ($i)\" from=$client to=$to $asked sport=4400$i"
