@@ -20,7 +20,8 @@ static const char help[] =
     "what\n"
     "  --paths A,B,...      paths (see `netbench list`; default: all that can be had)\n"
     "  --where A,B,...      local, remote-host, remote-pod (default: local,remote-host)\n"
-    "  --workloads A,B,...  workloads (default: the generator's own; `all` adds iperf3, sockperf)\n"
+    "  --workloads A,B,...  workloads (default: the generator's own; `all` adds iperf3, sockperf\n"
+    "                       and tap-rate)\n"
     "\n"
     "how long and how\n"
     "  --rounds N           interleaved rounds (10)\n"
@@ -160,6 +161,14 @@ static int add_work(struct nb_plan *p, const char *name, struct pw_err *err)
     return 0;
 }
 
+static bool has_path(const struct nb_plan *p, const char *name)
+{
+    for (unsigned i = 0; i < p->npaths; i++)
+        if (strcmp(p->path[i]->name, name) == 0)
+            return true;
+    return false;
+}
+
 static int parse_rules(struct nb_plan *p, const char *text, struct pw_err *err)
 {
     char num[32];
@@ -283,6 +292,16 @@ static void complete(struct nb_plan *p)
         for (unsigned i = 0; i < nb_nworks; i++)
             if (nb_works[i].by_default)
                 p->work[p->nworks++] = &nb_works[i];
+    /* And what a workload is compared with, where a path is there that has it. */
+    bool guests = false;
+    for (unsigned i = 0; i < p->npaths; i++)
+        guests = guests || p->path[i]->group == NB_GROUP_VM;
+    for (unsigned i = 0; i < p->nworks && guests; i++) {
+        const char *base = nb_work_baseline(p->work[i]);
+        p->set.taps = p->set.taps || p->work[i]->kind == NB_TAP_RATE;
+        if (!has_path(p, base))
+            p->path[p->npaths++] = nb_path_find(base);
+    }
 }
 
 enum {

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "bench/progress.h"
 #include "bench/result.h"
 #include "bench/scan.h"
 #include "bench/symbols.h"
@@ -96,9 +97,10 @@ static size_t guest_args(int argc, char **argv, const char *out[], size_t room)
 /* What the guest runs; "$@" are the arguments for netbench. Programs of BPF have names only where
  * the kernel is told to show them, and only as long as they are loaded. */
 static const char guest_script[] =
-    "sysctl -qw net.core.bpf_jit_kallsyms=1; build=$1 functions=$2; shift 2; "
+    "sysctl -qw net.core.bpf_jit_kallsyms=1; build=$1 functions=$2 steps=$3; shift 3; "
+    "[ $steps = 0 ] || export " NB_STEPS_ENV "=1; "
     "[ $functions = 0 ] || set -- \"$@\" --test-kallsyms \"$OUT/kallsyms\"; "
-    "\"$build/netbench\" guest --quiet --json \"$OUT/result.json\" \"$@\" >\"$OUT/log\" 2>&1; "
+    "\"$build/netbench\" guest --json \"$OUT/result.json\" \"$@\" 3>&1 >\"$OUT/log\" 2>&1; "
     "rc=$?; "
     "[ $rc = 0 ] || [ $rc = 3 ] || cat \"$OUT/log\"; [ -s \"$OUT/result.json\" ]";
 
@@ -107,6 +109,9 @@ int nb_count_run(const struct nb_args *a, int argc, char **argv, json_t **out, s
     char tree[PATH_MAX], build[NAME_MAX + 1], run[PATH_MAX + 16], plugin[2 * PATH_MAX],
         file[PATH_MAX], syms[PATH_MAX], env[NAME_MAX + 8], name[] = "/tmp/netbench-count.XXXXXX";
     const char *args[96];
+    char limit[24];
+    struct nb_progress bar;
+    pw_cleanup(nb_out_free) struct nb_out o = {.watch = nb_progress_follow, .arg = &bar};
     struct nb_spot here = {NULL, -1};
     size_t n = 0;
     int rc = find_tree(tree, build, err), api = 0;
@@ -122,20 +127,33 @@ int nb_count_run(const struct nb_args *a, int argc, char **argv, json_t **out, s
              dir);
     snprintf(env, sizeof(env), "BUILD=%s", build);
     const char *const envs[] = {env, NULL};
+    /* Emulated, the rules of 1000 Services take a node ten seconds, many times that on a machine
+     * with other work, and each path has two nodes. */
+    snprintf(limit, sizeof(limit), "%u", 1800 + a->plan.npaths * a->plan.set.rules * 300 / 1000);
+    nb_progress_start(&bar, a->plan.progress, 1);
+    nb_progress_step(&bar, 0, "boot");
     const char *const head[] = {run,         "--icount", "--kernel", a->kernel,
-                                "--timeout", "1800",     "--out",    dir};
+                                "--timeout", limit,      "--out",    dir};
     for (size_t i = 0; i < PW_ARRAY_SIZE(head); i++)
         args[n++] = head[i];
     if (a->functions) {
         args[n++] = "--plugin";
         args[n++] = plugin;
     }
-    const char *const tail[] = {
-        "--", "bash", "-c", guest_script, "guest", build, a->functions ? "1" : "0"};
+    const char *const tail[] = {"--",
+                                "bash",
+                                "-c",
+                                guest_script,
+                                "guest",
+                                build,
+                                a->functions ? "1" : "0",
+                                bar.on ? "1" : "0"};
     for (size_t i = 0; i < PW_ARRAY_SIZE(tail); i++)
         args[n++] = tail[i];
     guest_args(argc, argv, args + n, PW_ARRAY_SIZE(args) - n);
-    if ((rc = nb_exec(&here, args, envs, NULL, NULL, err)) < 0)
+    rc = nb_exec(&here, args, envs, NULL, &o, err);
+    nb_progress_end(&bar);
+    if (rc < 0)
         return rc;
     json_error_t je;
     snprintf(file, sizeof(file), "%s/result.json", dir);
@@ -156,12 +174,12 @@ int nb_count_run(const struct nb_args *a, int argc, char **argv, json_t **out, s
 
 /* ---- breakdown ---- */
 
-static json_t *host_of(const json_t *doc, const json_t *r)
+static json_t *baseline_of(const json_t *doc, const json_t *r)
 {
     json_t *o;
     size_t i;
     json_array_foreach (json_object_get(doc, "results"), i, o)
-        if (strcmp(nb_str(o, "path"), "host") == 0 &&
+        if (strcmp(nb_str(o, "path"), nb_baseline(r)) == 0 &&
             strcmp(nb_str(o, "where"), nb_str(r, "where")) == 0 &&
             strcmp(nb_str(o, "workload"), nb_str(r, "workload")) == 0)
             return o;
@@ -216,7 +234,7 @@ static const struct nb_window_count *window_of(const json_t *doc, const json_t *
 static int add_functions(json_t *doc, json_t *r, const struct nb_windows *w, struct pw_err *err)
 {
     double nh = 0, np = 0;
-    json_t *host = host_of(doc, r);
+    json_t *host = baseline_of(doc, r);
     const struct nb_window_count *h = host ? window_of(doc, host, w, &nh) : NULL;
     const struct nb_window_count *p = window_of(doc, r, w, &np);
     if (!h || !p)
@@ -267,11 +285,12 @@ static void breakdown(FILE *f, const json_t *r)
     json_t *fn;
     size_t i;
     const json_t *count = json_object_get(r, "count");
-    if (!json_object_get(count, "functions") || strcmp(nb_str(r, "path"), "host") == 0)
+    const char *base = nb_baseline(r);
+    if (!json_object_get(count, "functions") || strcmp(nb_str(r, "path"), base) == 0)
         return;
-    fprintf(f, "\n    where %s differs from the host, instructions per %s\n", nb_str(r, "path"),
-            nb_str(count, "per"));
-    fprintf(f, "    %10s %10s %10s  function\n", "host", "path", "more");
+    fprintf(f, "\n    where %s differs from %s%s, instructions per %s\n", nb_str(r, "path"),
+            strcmp(base, "host") == 0 ? "the " : "", base, nb_str(count, "per"));
+    fprintf(f, "    %10s %10s %10s  function\n", "baseline", "path", "more");
     json_array_foreach (json_object_get(count, "functions"), i, fn)
         fprintf(f, "    %10.1f %10.1f %+10.1f  %s\n", nb_num(fn, "host"), nb_num(fn, "path"),
                 nb_num(fn, "path") - nb_num(fn, "host"), nb_str(fn, "function"));
@@ -291,8 +310,8 @@ void nb_count_table(FILE *f, const json_t *doc)
         if (strcmp(where, nb_str(r, "where")) != 0 || strcmp(work, nb_str(r, "workload")) != 0) {
             where = nb_str(r, "where");
             work = nb_str(r, "workload");
-            fprintf(f, "\n%s: %s\n  %-20s %14s %10s %12s\n", where, nb_str(r, "title"), "path",
-                    nb_str(c, "per"), "over host", "repeats to");
+            fprintf(f, "\n%s: %s\n  %-20s %14s %10s %12s  (over %s)\n", where, nb_str(r, "title"),
+                    "path", nb_str(c, "per"), "over", "repeats to", nb_baseline(r));
         }
         if (!c) {
             fprintf(f, "  %-20s refused: %s\n", nb_str(r, "path"), nb_str(r, "failure"));

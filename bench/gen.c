@@ -270,6 +270,7 @@ static int server_main(void *p)
         return nb_tcp_server(sh);
     case NB_UDP_RR:
     case NB_UDP_RATE:
+    case NB_TAP_RATE:
         return nb_udp_server(sh);
     default:
         return nb_tool_server(sh);
@@ -302,6 +303,7 @@ static int client_main(void *p)
         break;
     case NB_UDP_RR:
     case NB_UDP_RATE:
+    case NB_TAP_RATE:
         rc = nb_udp_client(sh);
         break;
     default:
@@ -372,6 +374,7 @@ int nb_gen_run(const struct nb_job *job, const struct nb_end *client, const stru
     sh->end[1] = *server;
     sh->probe = *probe;
     sem_init(&sh->ready, 1, 0);
+    sem_init(&sh->drain, 1, 0);
 
     pid_t srv = nb_spawn(&server->spot, server_main, sh, err);
     if (srv < 0)
@@ -419,31 +422,16 @@ int nb_gen_run(const struct nb_job *job, const struct nb_end *client, const stru
 
 /* ---- probes and audit ---- */
 
-static int open_at(const struct nb_spot *at, const char *path, struct pw_err *err)
-{
-    /* The file belongs to the network namespace in which it is opened, for as long as it is open.
-     */
-    pw_fd own = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
-    int net = at->net >= 0 ? at->net : at->node->net;
-    if (own < 0 || setns(net, CLONE_NEWNET) < 0)
-        return pw_err_errno(err, -errno, "enter network namespace");
-    int fd = open(path, O_RDONLY | O_CLOEXEC), rc = -errno;
-    if (setns(own, CLONE_NEWNET) < 0) {
-        pw_closep(&fd);
-        return pw_err_errno(err, -errno, "leave network namespace");
-    }
-    return fd < 0 ? pw_err_errno(err, rc, "open %s", path) : fd;
-}
-
 int nb_probe_open(const struct nb_end *client, const struct nb_end *server, const struct nb_node *a,
                   const struct nb_node *b, struct nb_probe *out, struct pw_err *err)
 {
     struct nb_probe p = {{-1, -1}, {-1, -1}, NULL, 0};
     struct nb_spot na = {a, -1}, nb = {b, -1};
-    p.dev[0] = open_at(&client->spot, "/proc/thread-self/net/dev", err);
-    p.dev[1] = p.dev[0] < 0 ? -1 : open_at(&server->spot, "/proc/thread-self/net/dev", err);
-    p.snmp[0] = p.dev[1] < 0 ? -1 : open_at(&na, "/proc/thread-self/net/snmp", err);
-    p.snmp[1] = p.snmp[0] < 0 ? -1 : open_at(&nb, "/proc/thread-self/net/snmp", err);
+    p.dev[0] = nb_open_at(&client->spot, "/proc/thread-self/net/dev", O_RDONLY, err);
+    p.dev[1] =
+        p.dev[0] < 0 ? -1 : nb_open_at(&server->spot, "/proc/thread-self/net/dev", O_RDONLY, err);
+    p.snmp[0] = p.dev[1] < 0 ? -1 : nb_open_at(&na, "/proc/thread-self/net/snmp", O_RDONLY, err);
+    p.snmp[1] = p.snmp[0] < 0 ? -1 : nb_open_at(&nb, "/proc/thread-self/net/snmp", O_RDONLY, err);
     if (p.snmp[1] < 0) {
         nb_probe_close(&p);
         return err->code ? err->code : -EIO;
@@ -478,7 +466,7 @@ bool nb_audit(const struct nb_job *job, const struct nb_sample *s, char why[200]
         return false;
     }
     /* Datagrams may be lost after the device, at the socket: then the application has fewer. */
-    if (job->kind == NB_UDP_RATE) {
+    if (job->kind == NB_UDP_RATE || job->kind == NB_TAP_RATE) {
         double per = n > 0 ? dev / n : 0;
         if (n > 1000 && (per < job->size + least || per > job->size + most)) {
             snprintf(why, 200, "device counted %.0f bytes a packet for datagrams of %u", per,

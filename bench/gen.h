@@ -22,6 +22,7 @@ enum nb_kind {
     NB_TCP_CRR,
     NB_UDP_RR,
     NB_UDP_RATE,
+    NB_TAP_RATE, /* datagrams as frames that are written to a tap as a VMM would */
     NB_IPERF3,   /* TCP stream by iperf3: the same question put to another program */
     NB_SOCKPERF, /* UDP request and response by sockperf */
 };
@@ -31,6 +32,7 @@ struct nb_end {
     struct nb_spot spot; /* borrowed */
     struct pw_addr addr;
     char dev[16]; /* device in that namespace that carries the traffic */
+    int tap;      /* of the guest that the client is, for NB_TAP_RATE (borrowed) */
 };
 
 struct nb_job {

@@ -25,6 +25,7 @@ struct nb_shared {
     struct nb_probe probe;
     pid_t server_pid;
     sem_t ready;
+    sem_t drain; /* NB_TAP_RATE by number: the window has closed, receive what lies there */
     _Atomic unsigned port;
     _Atomic bool stop;
     struct nb_counter rx_bytes[2], rx_ops[2]; /* received by client, by server */

@@ -2,6 +2,10 @@
 /* UDP: request and response, and small packets as fast as they go with the share that is lost. */
 #include "bench/gen_int.h"
 
+#include <linux/if_ether.h>
+#include <linux/if_packet.h>
+#include <linux/virtio_net.h>
+#include <net/if.h>
 #include <netinet/in.h>
 #include <sched.h>
 #include <string.h>
@@ -97,6 +101,23 @@ static void batch_init(struct batch *b, size_t size)
     }
 }
 
+static void nap(long ns)
+{
+    struct timespec t = {0, ns};
+    nanosleep(&t, NULL);
+}
+
+/* Wait until the receiver has all that was sent. */
+static bool arrived(struct nb_shared *sh, uint64_t sent)
+{
+    for (uint64_t since = nb_now(); nb_read(&sh->rx_ops[1]) < sent; sched_yield())
+        if (nb_now() - since > 1000000000ULL) {
+            errno = ETIMEDOUT;
+            return false;
+        }
+    return true;
+}
+
 static int rate_client(struct nb_shared *sh)
 {
     struct nb_window w;
@@ -113,29 +134,93 @@ static int rate_client(struct nb_shared *sh)
             return nb_fail(sh, "send");
         sent += k > 0 ? (uint64_t)k : 0;
         nb_count(&sh->sent, k > 0 ? (uint64_t)k : 0);
-        uint64_t got = nb_read(&sh->rx_ops[1]);
         /* Where work goes by number nothing may be lost: one burst at a time. */
-        for (uint64_t since = nb_now(); counting && got < sent; got = nb_read(&sh->rx_ops[1])) {
-            sched_yield();
-            if (nb_now() - since > 1000000000ULL) {
-                errno = ETIMEDOUT;
-                return nb_fail(sh, "datagrams lost");
-            }
-        }
-        if (!nb_window_step(&w, got, nb_now()))
+        if (counting && !arrived(sh, sent))
+            return nb_fail(sh, "datagrams lost");
+        if (!nb_window_step(&w, nb_read(&sh->rx_ops[1]), nb_now()))
             break;
     }
     struct nb_sample *o = &sh->out;
     o->lost = o->sent > o->ops ? o->sent - o->ops : 0;
     /* Let the receiver drain what is queued, for the audit. */
-    struct timespec nap = {0, 20000000};
-    nanosleep(&nap, NULL);
+    nap(20000000);
+    return 0;
+}
+
+/* The frame that the guest's own kernel makes of a datagram, with the virtio-net header: what a VMM
+ * takes from the guest's queue. The datagram itself is sent too. */
+static ssize_t guest_frame(struct nb_shared *sh, unsigned char *out, size_t room)
+{
+    static const unsigned char payload[MAX_DATAGRAM];
+    const struct timeval wait = {1, 0};
+    const int on = 1;
+    bool v4 = sh->end[1].addr.family == 4;
+    size_t port = sizeof(struct virtio_net_hdr) + ETH_HLEN + (v4 ? 20 : 40) + 2;
+    uint16_t want = htons((uint16_t)atomic_load(&sh->port));
+    struct sockaddr_ll dev = {.sll_family = AF_PACKET,
+                              .sll_protocol = htons(ETH_P_ALL),
+                              .sll_ifindex = (int)if_nametoindex(sh->end[0].dev)};
+    pw_fd fd = client_socket(sh), tap = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0);
+    if (fd < 0 || tap < 0 || setsockopt(tap, SOL_PACKET, PACKET_VNET_HDR, &on, sizeof(on)) < 0 ||
+        setsockopt(tap, SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof(wait)) < 0 ||
+        bind(tap, (struct sockaddr *)&dev, sizeof(dev)) < 0 ||
+        send(fd, payload, sh->job.size, 0) < 0)
+        return -1;
+    for (;;) {
+        ssize_t n = recv(tap, out, room, 0);
+        if (n < 0 || ((size_t)n == port + 6 + sh->job.size && memcmp(out + port, &want, 2) == 0))
+            return n;
+    }
+}
+
+/* By number, the window holds the frames' way up to the receiving socket: they lie there until it
+ * has closed. */
+static int tap_client(struct nb_shared *sh)
+{
+    const struct nb_job *j = &sh->job;
+    struct nb_window w;
+    bool counting = j->run_n != 0;
+    unsigned char frame[MAX_DATAGRAM + 128];
+    ssize_t len = guest_frame(sh, frame, sizeof(frame));
+    if (len < 0)
+        return nb_fail(sh, "frame of the guest");
+    nb_count(&sh->sent, 1);
+    nb_window_start(&w, sh);
+    for (uint64_t sent = 1;;) {
+        uint64_t n = !counting ? NB_UDP_BURST : w.phase == 0 ? j->warm_n : j->run_n;
+        for (uint64_t i = 0; i < n; i++)
+            if (write(sh->end[0].tap, frame, (size_t)len) != len)
+                return nb_fail(sh, "write to the tap");
+        sent += n;
+        nb_count(&sh->sent, n);
+        if (counting && w.phase == 0) {
+            if (!arrived(sh, sent))
+                return nb_fail(sh, "frames lost");
+            nap(1000000); /* the receiver has gone to sleep */
+        }
+        if (nb_window_step(&w, counting ? sent - 1 : nb_read(&sh->rx_ops[1]), nb_now()))
+            continue;
+        sem_post(&sh->drain);
+        if (counting && !arrived(sh, sent))
+            return nb_fail(sh, "frames lost");
+        break;
+    }
+    struct nb_sample *o = &sh->out;
+    o->lost = o->sent > o->ops ? o->sent - o->ops : 0;
+    nap(20000000);
     return 0;
 }
 
 int nb_udp_client(struct nb_shared *sh)
 {
-    return sh->job.kind == NB_UDP_RR ? rr_client(sh) : rate_client(sh);
+    switch (sh->job.kind) {
+    case NB_UDP_RR:
+        return rr_client(sh);
+    case NB_TAP_RATE:
+        return tap_client(sh);
+    default:
+        return rate_client(sh);
+    }
 }
 
 static int rr_server(int fd, struct nb_shared *sh)
@@ -181,6 +266,10 @@ static int rate_server(int fd, struct nb_shared *sh)
             bytes += b->msg[i].msg_len;
         nb_count(&sh->rx_bytes[1], bytes);
         nb_count(&sh->rx_ops[1], (uint64_t)k);
+        /* All of the warm-up, and the datagram that showed the frame. */
+        if (sh->job.kind == NB_TAP_RATE && sh->job.run_n &&
+            nb_read(&sh->rx_ops[1]) == sh->job.warm_n + 1)
+            sem_wait(&sh->drain);
     }
 }
 

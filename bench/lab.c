@@ -266,6 +266,20 @@ int nb_pod_make(const struct nb_node *node, const char *name, int *net, struct p
     return with_child(&at, name, pod_child, take_pod, net, err);
 }
 
+int nb_open_at(const struct nb_spot *at, const char *path, int flags, struct pw_err *err)
+{
+    pw_fd own = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
+    int net = at->net >= 0 ? at->net : at->node->net;
+    if (own < 0 || setns(net, CLONE_NEWNET) < 0)
+        return pw_err_errno(err, -errno, "enter network namespace");
+    int fd = open(path, flags | O_CLOEXEC), rc = -errno;
+    if (setns(own, CLONE_NEWNET) < 0) {
+        pw_closep(&fd);
+        return pw_err_errno(err, -errno, "leave network namespace");
+    }
+    return fd < 0 ? pw_err_errno(err, rc, "open %s", path) : fd;
+}
+
 /* ---- commands ---- */
 
 void nb_out_free(struct nb_out *o)
@@ -335,6 +349,8 @@ static int pump(int *in, int out, int errfd, const char *input, struct nb_out *o
                 out_open = false;
             else if (append(o, buf, (size_t)n) < 0)
                 return -ENOMEM;
+            else if (o->watch)
+                o->watch(o->arg, o->text);
         }
         if (p[1].revents) {
             ssize_t n = read(errfd, buf, sizeof(buf));
@@ -376,6 +392,10 @@ int nb_exec(const struct nb_spot *at, const char *const argv[], const char *cons
     struct exec_arg a = {argv, env, {-1, -1}, {-1, -1}, {-1, -1}};
     pw_cleanup(nb_out_free) struct nb_out o = {0};
     char line[160] = "";
+    if (out) {
+        o.watch = out->watch;
+        o.arg = out->arg;
+    }
 
     if (pipe2(a.in, O_CLOEXEC) < 0 || pipe2(a.out, O_CLOEXEC) < 0 || pipe2(a.err, O_CLOEXEC) < 0) {
         int rc = -errno;
@@ -405,7 +425,8 @@ int nb_exec(const struct nb_spot *at, const char *const argv[], const char *cons
         /* CNI plugins put their error on stdout, as JSON. */
         one_line(o.errtext);
         if (!o.errtext[0] && o.text)
-            snprintf(o.errtext, sizeof(o.errtext), "%s", o.text);
+            snprintf(o.errtext, sizeof(o.errtext), "%s",
+                     o.text + (o.len < sizeof(o.errtext) ? 0 : o.len - sizeof(o.errtext) + 1));
         one_line(o.errtext);
         return pw_err_set(err, -EIO, "'%s' failed (%d): %s", line, status, o.errtext);
     }

@@ -43,6 +43,9 @@ struct nb_spot {
     int net; /* -1: the node's own */
 };
 
+/* Open a file that belongs to the network namespace in which it is opened: its counters, a tap. */
+int nb_open_at(const struct nb_spot *at, const char *path, int flags, struct pw_err *err);
+
 /* Fork a child that runs fn(arg) at the spot and exits with its result. The child dies with the
  * laboratory. Returns the pid or a negative errno. */
 pid_t nb_spawn(const struct nb_spot *at, int (*fn)(void *), void *arg, struct pw_err *err);
@@ -54,12 +57,16 @@ struct nb_out {
     char *text; /* owned; free() */
     size_t len;
     char errtext[400];
+    /* Set beforehand: is called with what has come on stdout so far, each time that some comes. */
+    void (*watch)(void *arg, const char *text);
+    void *arg;
 };
 void nb_out_free(struct nb_out *o);
 
 /* Run argv (argv[0] is looked up in PATH) at the spot with `input` on stdin and the extra
  * environment `env` ("K=V" strings, may be NULL). 0 only when it exits with 0; else -EIO and the
- * message holds the command and what it said. `out` may be NULL. */
+ * message holds the command and what it said. `out` may be NULL; else it is zero but for `watch`.
+ */
 int nb_exec(const struct nb_spot *at, const char *const argv[], const char *const env[],
             const char *input, struct nb_out *out, struct pw_err *err);
 /* The same for a line that is split at blanks (no quoting): nb_cmd(at, err, "ip link set %s up").

@@ -17,9 +17,9 @@ bool nb_page_counted(const json_t *doc)
     return false;
 }
 
-static bool is_host(const struct nb_series *s)
+static bool is_base(const struct nb_series *s)
 {
-    return strcmp(s->name, "host") == 0;
+    return strcmp(s->name, nb_baseline(s->result)) == 0;
 }
 
 /* ---- bars ---- */
@@ -58,7 +58,8 @@ static struct axis axis_of(const struct nb_series *s, size_t n)
     return a;
 }
 
-static void grid(FILE *f, const struct axis *a, double px, double height, const char *per)
+static void grid(FILE *f, const struct axis *a, double px, double height, const char *base,
+                 const char *per)
 {
     int ticks = (int)lround((a->hi - a->lo) / a->step);
     for (int i = 0; i <= ticks; i++) {
@@ -69,12 +70,13 @@ static void grid(FILE *f, const struct axis *a, double px, double height, const 
                 "<text class=\"tick%s\" x=\"%.1f\" y=\"14\">",
                 zero ? "base" : "grid", x, x, TOP - 6, height - 4, zero ? " one" : "", x);
         if (zero)
-            fputs("host</text>\n", f);
+            nb_html(f, base);
         else
-            fprintf(f, "%+.0f %%</text>\n", v);
+            fprintf(f, "%+.0f %%", v);
+        fputs("</text>\n", f);
     }
     fprintf(f,
-            "<text class=\"colhead\" x=\"%d\" y=\"14\">over the host, 95 %% interval</text>"
+            "<text class=\"colhead\" x=\"%d\" y=\"14\">difference, 95 %% interval</text>"
             "<text class=\"colhead end\" x=\"%d\" y=\"14\">per ",
             TEXT, WIDTH - 6);
     nb_html(f, per);
@@ -89,7 +91,7 @@ static void bar(FILE *f, const struct nb_series *s, const struct axis *a, double
     char b[24];
     fprintf(f, "<text class=\"value end\" x=\"%d\" y=\"%.1f\">%s</text>\n", WIDTH - 6, mid + 4.5,
             nb_short(nb_num(json_object_get(c, "instructions"), "median"), b));
-    if (is_host(s))
+    if (is_base(s))
         return;
     fprintf(f,
             "<rect class=\"c%d\" x=\"%.1f\" y=\"%.1f\" width=\"%.1f\" height=\"%d\" rx=\"2\"/>"
@@ -108,7 +110,7 @@ static void plot(FILE *f, const struct nb_series *s, size_t n, const char *per)
     const struct axis a = axis_of(s, n);
     double px = PLOT / (a.hi - a.lo), height = TOP + ROW * (double)n + 8;
     fprintf(f, "<svg class=\"counts\" viewBox=\"0 0 %d %.0f\" role=\"img\">\n", WIDTH, height);
-    grid(f, &a, px, height, per);
+    grid(f, &a, px, height, nb_baseline(s[0].result), per);
     for (size_t i = 0; i < n; i++) {
         double y = TOP + ROW * (double)i;
         fprintf(f, "<text class=\"name\" x=\"%d\" y=\"%.1f\">", LEFT - 12, y + ROW / 2.0 + 4.5);
@@ -132,25 +134,27 @@ static void figures(FILE *f, const struct nb_series *s, size_t n, const char *pe
 {
     fputs("<table class=\"counts\"><tr><th>path</th><th>instructions per ", f);
     nb_html(f, per);
-    fputs("</th><th>95 % interval</th><th>more than the host</th><th>over the host</th>"
-          "<th>repeats to</th><th>idle</th><th>by stack</th></tr>\n",
-          f);
-    double host = 0;
+    fputs("</th><th>95 % interval</th><th>more than ", f);
+    nb_html(f, nb_baseline(s[0].result));
+    fputs("</th><th>over that</th><th>repeats to</th><th>idle</th><th>by stack</th></tr>\n", f);
+    double base = 0;
+    for (size_t i = 0; i < n; i++)
+        if (is_base(&s[i]))
+            base = nb_num(json_object_get(json_object_get(s[i].result, "count"), "instructions"),
+                          "median");
     for (size_t i = 0; i < n; i++) {
         const json_t *r = s[i].result, *c = json_object_get(r, "count");
         const json_t *e = json_object_get(c, "instructions");
         double m = nb_num(e, "median"), lo = nb_num(e, "lo"), hi = nb_num(e, "hi");
         if (!c)
             continue;
-        if (is_host(&s[i]))
-            host = m;
         fputs("<tr><td>", f);
         nb_html(f, s[i].title);
         fprintf(f, "</td><td>%.0f</td><td>%.0f – %.0f</td>", m, lo, hi);
-        if (is_host(&s[i]))
+        if (is_base(&s[i]))
             fputs("<td></td><td></td>", f);
         else
-            fprintf(f, "<td>%+.0f</td><td>%+.2f %%</td>", host > 0 ? m - host : 0,
+            fprintf(f, "<td>%+.0f</td><td>%+.2f %%</td>", base > 0 ? m - base : 0,
                     nb_num(json_object_get(c, "ratio"), "median") * 100 - 100);
         fprintf(f, "<td>%.2f %%</td><td>%.2f %%</td><td>%.0f</td></tr>\n",
                 m > 0 ? (hi - lo) / m * 100 : 0, nb_num(c, "idle") * 100,
@@ -183,11 +187,11 @@ static void breakdown(FILE *f, const struct nb_series *s, const char *per, bool 
         host += nb_num(fn, "host");
         path += nb_num(fn, "path");
     }
-    if (top <= 0 || is_host(s))
+    if (top <= 0 || is_base(s))
         return;
     fprintf(f, "<details class=\"functions\"%s><summary>functions: where ", open ? " open" : "");
     nb_html(f, s->title);
-    fputs(" differs from the host</summary><table><tr><th>function</th><th>host</th><th>path</th>"
+    fputs(" differs</summary><table><tr><th>function</th><th>baseline</th><th>path</th>"
           "<th>more per ",
           f);
     nb_html(f, per);

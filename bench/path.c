@@ -8,12 +8,14 @@
 #include "loader/base/cleanup.h"
 
 const struct nb_path *const nb_paths[] = {
-    &nb_path_host,          &nb_path_bridge,          &nb_path_ptp,
-    &nb_path_macvlan,       &nb_path_pw_veth,         &nb_path_pw_veth_noct,
-    &nb_path_pw_netkit,     &nb_path_pw_netkit_noct,  &nb_path_pw_netkit_l2,
-    &nb_path_pw_veth_nonat, &nb_path_pw_netkit_nonat, &nb_path_pw_off,
-    &nb_path_ptp_hop,       &nb_path_tap_bridge,      &nb_path_tap_mirred,
-    &nb_path_pw_tap,        &nb_path_pw_pod_tap,      &nb_path_pw_vhost,
+    &nb_path_host,          &nb_path_bridge,           &nb_path_ptp,
+    &nb_path_macvlan,       &nb_path_pw_veth,          &nb_path_pw_veth_noct,
+    &nb_path_pw_netkit,     &nb_path_pw_netkit_noct,   &nb_path_pw_netkit_l2,
+    &nb_path_pw_veth_nonat, &nb_path_pw_netkit_nonat,  &nb_path_pw_off,
+    &nb_path_ptp_hop,       &nb_path_tap_bridge,       &nb_path_tap_mirred,
+    &nb_path_tap_ptp,       &nb_path_tap_pw_veth,      &nb_path_pw_tap,
+    &nb_path_pw_tap_nonat,  &nb_path_pw_pod_tap_nonat, &nb_path_pw_pod_tap,
+    &nb_path_pw_vhost,
 };
 const unsigned nb_npaths = PW_ARRAY_SIZE(nb_paths);
 
@@ -29,6 +31,7 @@ int nb_path_up(const struct nb_path *p, struct nb_site *s, const struct nb_setti
                struct pw_err *err)
 {
     int rc = nb_site_make(s, set, p->name, far, err);
+    s->plain = set->taps && !far && p->group == NB_GROUP_VM;
     if (rc == 0 && p->group != NB_GROUP_HOST)
         rc = nb_site_pods_make(s, err);
     if (rc == 0)

@@ -54,8 +54,10 @@ int nb_reference_add(struct nb_site *s, const char *type, const char *body, stru
     char plugin[300], conf[1200];
     int rc = 0;
     snprintf(plugin, sizeof(plugin), "%s/%s", s->set->cni_dir, type);
-    for (unsigned i = 0; i < nb_site_pods(s) && rc == 0; i++) {
+    for (unsigned i = 0; i < NB_PODS && rc == 0; i++) {
         struct nb_pod *p = &s->pod[i];
+        if (p->net < 0)
+            continue;
         const char *any = s->set->family == 4 ? "0.0.0.0/0" : "::/0";
         snprintf(conf, sizeof(conf),
                  "{\"cniVersion\":\"1.0.0\",\"name\":\"netbench\",\"type\":\"%s\",\"mtu\":%u,%s,"

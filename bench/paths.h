@@ -10,10 +10,12 @@ extern const struct nb_path nb_path_host, nb_path_bridge, nb_path_ptp, nb_path_m
 extern const struct nb_path nb_path_pw_veth, nb_path_pw_veth_noct, nb_path_pw_netkit,
     nb_path_pw_netkit_noct, nb_path_pw_netkit_l2, nb_path_pw_off, nb_path_pw_veth_nonat,
     nb_path_pw_netkit_nonat;
-extern const struct nb_path nb_path_tap_bridge, nb_path_tap_mirred, nb_path_pw_tap,
-    nb_path_pw_pod_tap, nb_path_pw_vhost;
+extern const struct nb_path nb_path_tap_bridge, nb_path_tap_mirred, nb_path_tap_ptp,
+    nb_path_tap_pw_veth, nb_path_pw_tap, nb_path_pw_tap_nonat, nb_path_pw_pod_tap,
+    nb_path_pw_pod_tap_nonat, nb_path_pw_vhost;
 
-/* ADD of all pods by the reference plugin `type`; `body` are members of its configuration. */
+/* ADD of all pods, the plain one too, by the reference plugin `type`; `body` are members of its
+ * configuration. */
 int nb_reference_add(struct nb_site *s, const char *type, const char *body, struct pw_err *err);
 /* Whether podwire's plugin is there; else why not. */
 bool nb_podwire_available(const struct nb_settings *set, char why[200]);

@@ -65,7 +65,9 @@ void nb_plot_ratio(FILE *f, const struct nb_series *s, size_t n, const char *uni
                 "<text class=\"tick\" x=\"%.1f\" y=\"14\">%.1f</text>\n",
                 LEFT + t * px, LEFT + t * px, TOP - 6, height - 4, LEFT + t * px, t);
     }
-    fprintf(f, "<text class=\"tick one\" x=\"%.1f\" y=\"14\">host = 1</text>\n", LEFT + px);
+    fprintf(f, "<text class=\"tick one\" x=\"%.1f\" y=\"14\">", LEFT + px);
+    nb_html(f, nb_baseline(s[0].result));
+    fputs(" = 1</text>\n", f);
     fprintf(f,
             "<text class=\"colhead\" x=\"%d\" y=\"14\">ratio, 95 %% interval</text>"
             "<text class=\"colhead end\" x=\"%d\" y=\"14\">",
@@ -76,7 +78,7 @@ void nb_plot_ratio(FILE *f, const struct nb_series *s, size_t n, const char *uni
         const json_t *r = s[i].result, *e = json_object_get(r, "ratio");
         double y = TOP + ROW * (double)i, mid = y + ROW / 2.0;
         double m = nb_num(e, "median"), lo = nb_num(e, "lo"), hi = nb_num(e, "hi");
-        bool base = strcmp(s[i].name, "host") == 0,
+        bool base = strcmp(s[i].name, nb_baseline(r)) == 0,
              hidden = json_is_true(json_object_get(r, "noise_hides"));
         fprintf(f, "<text class=\"name\" x=\"%d\" y=\"%.1f\">", LEFT - 12, mid + 4.5);
         nb_html(f, s[i].title);

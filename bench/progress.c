@@ -3,16 +3,20 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "bench/clock.h"
+#include "bench/scan.h"
 
 #define BAR 24
 
 void nb_progress_start(struct nb_progress *p, bool wanted, unsigned total)
 {
-    p->on = wanted && isatty(STDERR_FILENO);
+    p->told = wanted && getenv(NB_STEPS_ENV);
+    p->on = wanted && (p->told || isatty(STDERR_FILENO));
     p->start = nb_now();
     p->total = total ? total : 1;
 }
@@ -27,6 +31,10 @@ void nb_progress_step(struct nb_progress *p, unsigned done, const char *fmt, ...
     va_start(ap, fmt);
     vsnprintf(what, sizeof(what), fmt, ap);
     va_end(ap);
+    if (p->told) {
+        dprintf(NB_STEPS_FD, NB_STEP "%u %u %s\n", done, p->total, what);
+        return;
+    }
     for (unsigned i = 0; i < BAR; i++)
         bar[i] = i < done * BAR / p->total ? '#' : '.';
     bar[BAR] = '\0';
@@ -48,6 +56,23 @@ void nb_progress_step(struct nb_progress *p, unsigned done, const char *fmt, ...
 
 void nb_progress_end(struct nb_progress *p)
 {
-    if (p->on)
+    if (p->on && !p->told)
         fputs("\r\033[K", stderr);
+}
+
+void nb_progress_follow(void *progress, const char *text)
+{
+    struct nb_progress *p = progress;
+    const char *at = NULL, *end;
+    uint64_t done, total;
+    /* The last step that is there as a whole. */
+    for (const char *s = text; (s = strstr(s, NB_STEP)) && (end = strchr(s, '\n')); s = end)
+        at = s + strlen(NB_STEP);
+    if (!at || !nb_scan_u64(&at, 10, &done) || !nb_scan_u64(&at, 10, &total))
+        return;
+    at = nb_scan_blanks(at);
+    end = strchr(at, '\n');
+    if (total != p->total || done == 0)
+        nb_progress_start(p, p->on, (unsigned)total);
+    nb_progress_step(p, (unsigned)done, "guest: %.*s", (int)(end - at), at);
 }

@@ -21,6 +21,12 @@ const char *nb_str(const json_t *o, const char *key)
     return s ? s : "";
 }
 
+const char *nb_baseline(const json_t *result)
+{
+    const char *s = nb_str(result, "baseline");
+    return s[0] ? s : "host";
+}
+
 const char *nb_short(double v, char buf[24])
 {
     static const char *const unit[] = {"", " k", " M", " G"};
@@ -232,7 +238,7 @@ static void put_audit(json_t *o, const struct nb_cell *c, unsigned rounds)
                   (json_int_t)sum.dev_bytes, "device_packets", (json_int_t)sum.dev_packets,
                   "retransmitted_bytes", (json_int_t)sum.retrans_bytes, "forwarded_by_stack",
                   (json_int_t)sum.forwarded));
-    if (c->work->kind == NB_UDP_RATE && sum.sent)
+    if ((c->work->kind == NB_UDP_RATE || c->work->kind == NB_TAP_RATE) && sum.sent)
         json_object_set_new(o, "loss", json_real((double)sum.lost / (double)sum.sent));
     if (c->work->kind == NB_UDP_RR)
         json_object_set_new(o, "lost", json_integer((json_int_t)sum.lost));
@@ -278,6 +284,7 @@ static json_t *cell_json(const struct nb_run *r, const struct nb_cell *c)
                           c->work->name, "title", c->work->title, "path",
                           r->lane[c->lane].path->name, "unit", c->work->unit);
     json_t *samples = json_array();
+    put(o, "baseline", nb_work_baseline(c->work));
     for (unsigned i = 0; i < rounds; i++) {
         const struct nb_sample *s = &c->sample[i];
         json_array_append_new(samples, s->ns ? json_real(nb_work_rate(c->work, s)) : json_null());
@@ -314,7 +321,7 @@ static json_t *cell_json(const struct nb_run *r, const struct nb_cell *c)
         if (lat)
             json_object_set_new(o, "p50_ratio", est_json(p50, lat, p->seed));
         json_object_set_new(o, "noise_hides",
-                            json_boolean(c->lane != 0 && pairs >= 3 && nb_noise_hides(&e, 1.0)));
+                            json_boolean(c != base && pairs >= 3 && nb_noise_hides(&e, 1.0)));
     }
     if (c->hist && c->hist->n)
         put_latency(o, c->hist);

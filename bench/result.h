@@ -25,6 +25,8 @@ void nb_page(FILE *f, const json_t *doc);
 /* Helpers for readers of the document: missing members are 0 or "". */
 double nb_num(const json_t *o, const char *key);
 const char *nb_str(const json_t *o, const char *key);
+/* The path that a result is compared with. */
+const char *nb_baseline(const json_t *result);
 /* "1.23 M", "45.6 k": three significant digits. */
 const char *nb_short(double v, char buf[24]);
 /* Duration given in ns: "850 ns", "12.3 us", "4.56 ms". */

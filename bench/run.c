@@ -62,10 +62,22 @@ void nb_lane_down(struct nb_lane *l)
     l->devices = NULL;
 }
 
+/* The two ends of a workload; false where the path does not have them. */
+static bool ends(const struct nb_lane *l, enum nb_where where, const struct nb_work *w,
+                 struct nb_end *client, struct nb_end *server)
+{
+    const struct nb_site *s = nb_lane_site(l, where);
+    return w->kind == NB_TAP_RATE
+               ? s && nb_site_tap_ends(s, where, client, server)
+               : s && nb_site_ends(s, where, l->path->group == NB_GROUP_HOST, client, server);
+}
+
 const struct nb_cell *nb_run_baseline(const struct nb_run *r, const struct nb_cell *c)
 {
+    const struct nb_path *base = nb_path_find(nb_work_baseline(c->work));
     for (unsigned i = 0; i < r->ncells; i++)
-        if (r->cell[i].lane == 0 && r->cell[i].where == c->where && r->cell[i].work == c->work)
+        if (r->lane[r->cell[i].lane].path == base && r->cell[i].where == c->where &&
+            r->cell[i].work == c->work)
             return &r->cell[i];
     return NULL;
 }
@@ -81,7 +93,9 @@ static int make_cells(struct nb_run *r, struct pw_err *err)
     for (int w = 0; w < NB_WHERES; w++)
         for (unsigned k = 0; p->where[w] && k < p->nworks; k++)
             for (unsigned i = 0; i < p->npaths; i++) {
-                if (r->lane[i].state != NB_OK)
+                struct nb_end client, server;
+                if (r->lane[i].state != NB_OK ||
+                    !ends(&r->lane[i], w, p->work[k], &client, &server))
                     continue;
                 struct nb_cell *c = &r->cell[r->ncells++];
                 *c = (struct nb_cell){.lane = i, .where = w, .work = p->work[k]};
@@ -103,7 +117,6 @@ static int measure(struct nb_run *r, struct nb_cell *c, unsigned round, struct n
     const struct nb_plan *p = r->plan;
     struct nb_lane *l = &r->lane[c->lane];
     const struct nb_site *s = nb_lane_site(l, c->where);
-    bool host = l->path->group == NB_GROUP_HOST;
     struct nb_end client, server;
     struct nb_probe probe;
     struct nb_sample sample;
@@ -118,7 +131,7 @@ static int measure(struct nb_run *r, struct nb_cell *c, unsigned round, struct n
                          .cpu_client = p->cpu_client,
                          .cpu_server = p->cpu_server,
                          .cc = p->set.cc};
-    if (!nb_site_ends(s, c->where, host, &client, &server))
+    if (!ends(l, c->where, c->work, &client, &server))
         return pw_err_set(err, -ENOENT, "no such ends");
     if (p->requests) {
         nb_work_number(c->work, p->requests, &job.warm_n, &job.run_n);

@@ -28,7 +28,7 @@ const char *nb_pod_range(const struct nb_site *s, int node)
 
 unsigned nb_site_pods(const struct nb_site *s)
 {
-    return s->far ? NB_PODS : NB_PODS - 1;
+    return s->far ? NB_POD_B1 + 1 : NB_POD_B1;
 }
 
 static int sysctls(const struct nb_spot *at, bool forward, struct pw_err *err)
@@ -99,7 +99,7 @@ int nb_site_make(struct nb_site *s, const struct nb_settings *set, const char *t
     for (int i = 0; i < 2; i++)
         s->node[i] = (struct nb_node)NB_NODE_INIT;
     for (int i = 0; i < NB_PODS; i++)
-        s->pod[i].net = s->pod[i].guest = -1;
+        s->pod[i].net = s->pod[i].guest = s->pod[i].tap = -1;
     int rc = 0;
     for (int i = 0; i < 2 && rc == 0; i++) {
         snprintf(name, sizeof(name), "%.10s-%c", tag, 'a' + i);
@@ -112,11 +112,18 @@ int nb_site_make(struct nb_site *s, const struct nb_settings *set, const char *t
     return rc < 0 ? pw_err_wrap(err, "nodes of %s", tag) : 0;
 }
 
+static bool has_pod(const struct nb_site *s, unsigned i)
+{
+    return i == NB_POD_PLAIN ? s->plain : i < nb_site_pods(s);
+}
+
 int nb_site_pods_make(struct nb_site *s, struct pw_err *err)
 {
-    static const char *const names[NB_PODS] = {"a1", "a2", "b1"};
-    for (unsigned i = 0; i < nb_site_pods(s); i++) {
+    static const char *const names[NB_PODS] = {"a1", "a2", "b1", "c1"};
+    for (unsigned i = 0; i < NB_PODS; i++) {
         struct nb_pod *p = &s->pod[i];
+        if (!has_pod(s, i))
+            continue;
         snprintf(p->name, sizeof(p->name), "%s", names[i]);
         snprintf(p->id, sizeof(p->id), "netbench-%s-%s", s->node[0].name, names[i]);
         snprintf(p->dev, sizeof(p->dev), "eth0");
@@ -241,6 +248,18 @@ bool nb_site_ends(const struct nb_site *s, enum nb_where where, bool host, struc
     return true;
 }
 
+bool nb_site_tap_ends(const struct nb_site *s, enum nb_where where, struct nb_end *client,
+                      struct nb_end *server)
+{
+    const struct nb_pod *from = &s->pod[NB_POD_A1], *to = &s->pod[NB_POD_PLAIN];
+    if (from->tap < 0 || where == NB_REMOTE_POD || (where == NB_LOCAL && to->addr.family == 0))
+        return false;
+    *client = pod_end(s, from);
+    client->tap = from->tap;
+    *server = where == NB_LOCAL ? pod_end(s, to) : s->host[1];
+    return true;
+}
+
 /* ---- settings ---- */
 
 /* Call fn for each network namespace of the site. */
@@ -254,7 +273,7 @@ static int each_net(struct nb_site *s,
         struct nb_spot at = {&s->node[i], -1};
         rc = fn(s, &at, i ? "node b" : "node a", arg, err);
     }
-    for (unsigned i = 0; i < nb_site_pods(s) && rc == 0; i++) {
+    for (unsigned i = 0; i < NB_PODS && rc == 0; i++) {
         const struct nb_pod *p = &s->pod[i];
         struct nb_spot at = {&s->node[p->node], p->net};
         char name[32];
@@ -368,6 +387,7 @@ void nb_site_drop(struct nb_site *s)
     for (int i = 0; i < NB_PODS; i++) {
         struct nb_pod *p = &s->pod[i];
         struct pw_err ignored = PW_ERR_INIT;
+        pw_closep(&p->tap);
         /* The namespaces go in any case; DEL is what a runtime would do, and what ends the
          * plugin's own records. */
         if (p->plugin[0] && p->conf && !nb_stopping())

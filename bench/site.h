@@ -28,6 +28,7 @@ struct nb_settings {
     const char *cni_dir; /* the reference plugins */
     const char *podwire; /* the plugin */
     const char *podwirectl;
+    bool taps;          /* frames will be written to guests' taps */
     bool deny_redirect; /* a test's wish: set up podwire paths with redirection off, unsaid */
 };
 
@@ -40,8 +41,8 @@ enum nb_where {
 extern const char *const nb_where_name[NB_WHERES];
 extern const char *const nb_where_title[NB_WHERES];
 
-#define NB_PODS 3
-enum { NB_POD_A1, NB_POD_A2, NB_POD_B1 };
+#define NB_PODS 4
+enum { NB_POD_A1, NB_POD_A2, NB_POD_B1, NB_POD_PLAIN };
 
 struct nb_pod {
     char name[16], id[40];
@@ -52,13 +53,15 @@ struct nb_pod {
     char gateway[PW_ADDR_STRLEN], mac[PW_MAC_STRLEN], host_if[16], socket[108];
     char dev[16];
     int guest;        /* owned: network of the guest behind a tap, -1 where there is none */
+    int tap;          /* owned: what its VMM holds, -1 where it is not a tap */
     char plugin[256]; /* for DEL; empty: nothing was added */
     char *conf;       /* owned */
 };
 
 struct nb_site {
     const struct nb_settings *set;
-    bool far; /* pods on the second node too; else that is a plain host */
+    bool far;   /* pods on the second node too; else that is a plain host */
+    bool plain; /* a container's pod on the first node, where the others are guests' */
     struct nb_node node[2];
     struct nb_end host[2];
     struct nb_pod pod[NB_PODS];
@@ -83,7 +86,13 @@ json_t *nb_site_describe(const struct nb_site *s);
 bool nb_site_ends(const struct nb_site *s, enum nb_where where, bool host, struct nb_end *client,
                   struct nb_end *server);
 
-/* How many pods the site has: indexes 0..n-1 of pod[]. */
+/* The same for frames that are written to a guest's tap: from the first pod to the plain one, or to
+ * the other host. */
+bool nb_site_tap_ends(const struct nb_site *s, enum nb_where where, struct nb_end *client,
+                      struct nb_end *server);
+
+/* How many pods the measured path has at its ends: indexes 0..n-1 of pod[]; NB_POD_PLAIN is beside
+ * them. */
 unsigned nb_site_pods(const struct nb_site *s);
 /* Make the network namespaces of all pods. */
 int nb_site_pods_make(struct nb_site *s, struct pw_err *err);

@@ -53,16 +53,16 @@ static const char *title_of(const json_t *doc, const char *path)
 
 static void head(struct grid *g, const json_t *c, bool latency)
 {
-    static const char *const plain[COLS] = {"path",          "", "", "x host",
-                                            "95 % interval", "", "", "note"};
+    static const char *const plain[COLS] = {"path", "", "", "", "95 % interval", "", "", "note"};
     for (unsigned i = 0; i < COLS; i++)
         snprintf(g->cell[0][i], sizeof(g->cell[0][i]), "%s", plain[i]);
     snprintf(g->cell[0][1], sizeof(g->cell[0][1]), "%s", nb_str(c, "unit"));
     snprintf(g->cell[0][2], sizeof(g->cell[0][2]), "%s", latency ? "p50 / p99" : "");
+    snprintf(g->cell[0][3], sizeof(g->cell[0][3]), "x %.80s", nb_baseline(c));
     const json_t *cpu = json_object_get(c, "cpu_ns");
     if (cpu) {
         snprintf(g->cell[0][5], sizeof(g->cell[0][5]), "CPU per %s", nb_str(cpu, "per"));
-        snprintf(g->cell[0][6], sizeof(g->cell[0][6]), "CPU x host");
+        snprintf(g->cell[0][6], sizeof(g->cell[0][6]), "CPU x %.80s", nb_baseline(c));
     }
     g->rows = 1;
     g->cols = COLS;
@@ -75,7 +75,7 @@ static void row(struct grid *g, const json_t *doc, const json_t *c)
     char(*out)[96] = g->cell[r];
     json_t *ratio = json_object_get(c, "ratio"), *lat = json_object_get(c, "latency_ns");
     json_t *cpu = json_object_get(c, "cpu_ns"), *cost = json_object_get(c, "cpu_ratio");
-    bool base = strcmp(nb_str(c, "path"), "host") == 0;
+    bool base = strcmp(nb_str(c, "path"), nb_baseline(c)) == 0;
     for (unsigned i = 0; i < COLS; i++)
         out[i][0] = '\0';
     g->dim[r] = json_is_true(json_object_get(c, "noise_hides"));

@@ -19,6 +19,8 @@ const struct nb_work nb_works[] = {
     {"udp-rr", "UDP request and response", NB_UDP_RR, false, true, true, true, "req/s", "request"},
     {"udp-rate", "UDP packets as fast as they go", NB_UDP_RATE, false, true, false, true, "pkt/s",
      "packet"},
+    {"tap-rate", "UDP frames written to a guest's tap", NB_TAP_RATE, false, true, false, false,
+     "pkt/s", "packet"},
     {"iperf3", "TCP stream by iperf3", NB_IPERF3, false, true, false, false, "Gbit/s", "GB"},
     {"iperf3-rev", "TCP stream by iperf3, server to client", NB_IPERF3, false, false, true, false,
      "Gbit/s", "GB"},
@@ -33,6 +35,11 @@ const struct nb_work *nb_work_find(const char *name)
         if (strcmp(nb_works[i].name, name) == 0)
             return &nb_works[i];
     return NULL;
+}
+
+const char *nb_work_baseline(const struct nb_work *w)
+{
+    return w->kind == NB_TAP_RATE ? "tap-mirred-ptp" : "host";
 }
 
 static bool by_bytes(const struct nb_work *w)
@@ -66,6 +73,9 @@ void nb_work_number(const struct nb_work *w, uint64_t requests, uint64_t *warm, 
     case NB_UDP_RATE:
         *run = requests * 2;
         break;
+    case NB_TAP_RATE:
+        *run = requests < 2000 ? requests * 2 : 4000; /* what fits into the receiver's socket */
+        break;
     default:
         *run = requests;
         break;
@@ -87,7 +97,7 @@ double nb_work_count_amount(const struct nb_work *w, const struct nb_sample *s)
 
 bool nb_work_has_latency(const struct nb_work *w)
 {
-    return !by_bytes(w) && w->kind != NB_UDP_RATE;
+    return !by_bytes(w) && w->kind != NB_UDP_RATE && w->kind != NB_TAP_RATE;
 }
 
 bool nb_work_available(const struct nb_work *w, int family, char why[200])

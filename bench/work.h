@@ -18,6 +18,8 @@ struct nb_work {
 extern const struct nb_work nb_works[];
 extern const unsigned nb_nworks;
 const struct nb_work *nb_work_find(const char *name);
+/* The path that others are compared with. */
+const char *nb_work_baseline(const struct nb_work *w);
 
 /* The rate in the workload's unit. */
 double nb_work_rate(const struct nb_work *w, const struct nb_sample *s);

@@ -42,6 +42,11 @@ static void good(void)
     is_int(a.plan.set.rules, 100, "rules");
     is_int(a.plan.set.rules_kind, NB_RULES_IPTABLES, "their kind");
     ok(!a.plan.where[NB_LOCAL] && a.plan.where[NB_REMOTE_POD], "only the place that was named");
+    is_int(parse("--workloads tap-rate --paths podwire-tap", &err), 0, "frames to taps");
+    is_int(a.plan.npaths, 3, "bring the path that they are compared with");
+    is_str(a.plan.path[2]->name, "tap-mirred-ptp", "which is tap and mirred");
+    is_int(parse("--workloads tap-rate --paths ptp", &err), 0, "frames to taps where none is");
+    is_int(a.plan.npaths, 2, "bring nothing");
     is_int(parse("--workloads all --where all", &err), 0, "all");
     is_int(a.plan.nworks, nb_nworks, "every workload");
     is_int(parse("report a.json b.html", &err), 0, "report with two files");

@@ -52,6 +52,18 @@ nok "a line that is not understood is an error" from --baseline "$TMP/bad"
 from --baseline "$TMP/new" --update >/dev/null
 ok "what --update writes is what is compared" from --baseline "$TMP/new"
 
+# Frames written to guests' taps: compared with tap + mirred, which is counted though nobody named it.
+must ok "counts frames that are written to taps" "$BUILD/netbench" count --kernel 6.12 --rounds 2 --requests 200 \
+    --size 18 --paths podwire-tap,podwire-pod-tap --where local --workloads tap-rate --json "$TMP/c.json"
+diag "$("$BUILD/netbench" count --from "$TMP/c.json" --kernel 6.12 | grep -vE '^$')"
+is "on all taps, and not on the host" "$(q '[.results[]|select(.count).path]|sort|join(" ")')" \
+    "podwire-pod-tap podwire-tap tap-mirred-ptp"
+is "none is lost, and each is one the receiver got" "$(q '[.results[]|select(.loss != 0 or
+    .audit.receiver_messages != .rate.n * (400 + 90 + 1))]|length')" 0
+is "the baseline is tap and mirred" "$(q '[.results[]|select(.path=="tap-mirred-ptp").count.ratio|.lo,.hi]|unique|.[]')" 1
+is "podwire's taps take at most four fifths of its instructions" \
+    "$(q '[.results[]|select(.path!="tap-mirred-ptp").count.ratio.hi|select(. > 0.8)]|length')" 0
+
 must ok "counts with the rules of 1000 Services" "$BUILD/netbench" count --kernel 6.12 --rounds 2 --requests 50 \
     --rules 1000 --paths podwire-veth --where remote-host --workloads udp-rr --json "$TMP/c.json"
 is "which the nodes in the guest are seen to hold" "$(q '[.paths[].services|tostring]|unique|tostring')" \
