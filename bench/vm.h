@@ -40,7 +40,7 @@ struct vm_how {
     struct nb_settings set;
     double seconds;
     bool masquerade; /* by podwire, and by ptp */
-    int cpu[2]; /* of the guest (and of a pod that sends to it), of the back-end */
+    int cpu[2];      /* of the guest (and of a pod that sends to it), of the back-end */
 };
 
 /* Set a way up; vm_lane_down in any case. The calling thread is in the tap's network then. */
