@@ -42,9 +42,10 @@ static json_t *result_of(const json_t *doc, const struct row *row)
 /* Whether the document measured that place and workload at all (a part may be run alone). */
 static bool group_run(const json_t *doc, const struct row *row)
 {
-    struct row host = *row;
-    snprintf(host.path, sizeof(host.path), "host");
-    return result_of(doc, &host) != NULL;
+    const struct nb_work *w = nb_work_find(row->work);
+    struct row base = *row;
+    snprintf(base.path, sizeof(base.path), "%s", w ? nb_work_baseline(w) : "host");
+    return result_of(doc, &base) != NULL;
 }
 
 static bool path_wanted(const json_t *doc, const char *path)
@@ -90,12 +91,13 @@ int nb_count_compare(FILE *f, const json_t *doc, const char *kernel, const char 
         double rise = (now / row.ratio - 1) * 100;
         if (rise > limit) {
             bad++;
-            fprintf(f, "FAIL %s %s %s: %.4f of the host, was %.4f: %+.2f %% (limit %.2g %%)\n",
+            fprintf(f, "FAIL %s %s %s: %.4f of its baseline, was %.4f: %+.2f %% (limit %.2g %%)\n",
                     row.where, row.work, row.path, now, row.ratio, rise, limit);
         } else if (rise < -limit) {
-            fprintf(
-                f, "better %s %s %s: %.4f of the host, was %.4f: %+.2f %%; take it with --update\n",
-                row.where, row.work, row.path, now, row.ratio, rise);
+            fprintf(f,
+                    "better %s %s %s: %.4f of its baseline, was %.4f: %+.2f %%; take it with "
+                    "--update\n",
+                    row.where, row.work, row.path, now, row.ratio, rise);
         }
     }
     if (judged == 0)
@@ -139,7 +141,8 @@ int nb_count_update(const json_t *doc, const char *kernel, const char *baseline,
         fputs("# SPDX-License-Identifier: Apache-2.0\n"
               "# Instructions of the guest: kernel, place, workload, path, per request (packet, "
               "MB),\n"
-              "# ratio to the host. Written by: netbench count --baseline FILE --update\n",
+              "# ratio to the host (tap-rate: to tap-mirred-ptp). Written by: netbench count "
+              "--baseline FILE --update\n",
               out);
     write_rows(out, doc, kernel);
     if (fclose(out) != 0)

@@ -68,7 +68,7 @@ bench-count: ## instructions of every path in an emulated machine, against bench
 	@deploy/deps.sh check
 	@$(MAKE) --no-print-directory all
 	$(BUILD)/netbench count --kernel $(KERNEL) --baseline bench/count-baseline.txt --rounds 5 \
-	    --requests 500 --where local,remote-host --workloads tcp-rr,udp-rr,tcp-stream,udp-rate $(COUNT)
+	    --requests 500 --where local,remote-host --workloads tcp-rr,udp-rr,tcp-stream,udp-rate,tap-rate $(COUNT)
 
 .PHONY: bench-nodes
 bench-nodes: ## instructions of a request between two nodes, natively and by the tunnel: BENCH="ROUNDS REQUESTS"

@@ -63,6 +63,10 @@ is "none is lost, and each is one the receiver got" "$(q '[.results[]|select(.lo
 is "the baseline is tap and mirred" "$(q '[.results[]|select(.path=="tap-mirred-ptp").count.ratio|.lo,.hi]|unique|.[]')" 1
 is "podwire's taps take at most four fifths of its instructions" \
     "$(q '[.results[]|select(.path!="tap-mirred-ptp").count.ratio.hi|select(. > 0.8)]|length')" 0
+from --baseline "$TMP/taps" --update >/dev/null
+ok "they too are compared with what --update has written" from --baseline "$TMP/taps"
+sed -i '/podwire-tap/s/ [0-9.]*$/ 0.5/' "$TMP/taps"
+nok "and a rise is seen" from --baseline "$TMP/taps"
 
 must ok "counts with the rules of 1000 Services" "$BUILD/netbench" count --kernel 6.12 --rounds 2 --requests 50 \
     --rules 1000 --paths podwire-veth --where remote-host --workloads udp-rr --json "$TMP/c.json"
