@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "agent/backends.h"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <sched.h>
@@ -11,6 +12,7 @@
 #include <sys/wait.h>
 
 #include "loader/base/cleanup.h"
+#include "loader/base/fs.h"
 #include "loader/vhost.h"
 
 #define SECONDS 15
@@ -29,18 +31,42 @@ static void look(const char *tap, void *arg)
         snprintf(d->first, sizeof(d->first), "%s", tap);
 }
 
-/* Into the mount namespace of the node's first process. */
+/*
+ * Out of a container's control groups, with whose end a runtime kills whatever is in them. Only
+ * with hierarchies side by side: in a unified one back-ends have a group of their own
+ * (loader/vhost.h).
+ */
+static void leave_groups(void)
+{
+    char path[320];
+    const struct dirent *e;
+    pw_dir *d = access("/sys/fs/cgroup/cgroup.procs", F_OK) ? opendir("/sys/fs/cgroup") : NULL;
+
+    while (d && (e = readdir(d))) {
+        snprintf(path, sizeof(path), "/sys/fs/cgroup/%s/cgroup.procs", e->d_name);
+        if (e->d_name[0] != '.')
+            pw_knob_write(path, "0", NULL);
+    }
+}
+
+/* To the node itself, from a container: where its first process is. */
 static int enter_node(struct pw_err *err)
 {
     struct stat own, init;
 
+    pw_fd groups = open("/proc/1/ns/cgroup", O_RDONLY | O_CLOEXEC);
     pw_fd fd = open("/proc/1/ns/mnt", O_RDONLY | O_CLOEXEC);
     if (fd < 0 || fstat(fd, &init) || stat("/proc/self/ns/mnt", &own))
         return pw_err_errno(err, -errno, "look at the node's first process");
     if (own.st_ino == init.st_ino && own.st_dev == init.st_dev)
         return 0;
-    return setns(fd, CLONE_NEWNS) ? pw_err_errno(err, -errno, "enter the node's mount namespace")
-                                  : 0;
+    /* From another one the node's groups cannot be joined. */
+    if (groups >= 0 && setns(groups, CLONE_NEWCGROUP))
+        return pw_err_errno(err, -errno, "enter the node's namespace of control groups");
+    if (setns(fd, CLONE_NEWNS))
+        return pw_err_errno(err, -errno, "enter the node's mount namespace");
+    leave_groups();
+    return 0;
 }
 
 /* In a child. Its children are to have nothing of the agent's. */

@@ -40,6 +40,14 @@ is "tolerations, nodes, resources" "$(the "$daemonset|[.tolerations,.nodeSelecto
 is "steps of an upgrade" "$(the 'select(.kind=="DaemonSet")|.spec.updateStrategy.rollingUpdate.maxUnavailable' maxUnavailable=10%)" '"10%"'
 nok "a value that is none is refused" "$R" chart "$CHART" image.tagg=x
 
+# More rights only by the operator's word.
+is "restartBackends: the node's processes, and what a back-end is started with" "$(the "$daemonset|[.hostPID,
+    (.containers[0].securityContext.capabilities.add - [\"NET_ADMIN\",\"BPF\",\"PERFMON\",\"SYS_ADMIN\"])]" restartBackends=true)" \
+    '[true,["SYS_PTRACE","SYS_CHROOT","SETUID","SETGID","SETPCAP","CHOWN","DAC_OVERRIDE","KILL","MKNOD"]]'
+is "and no profile of the runtime" "$(the 'select(.kind=="DaemonSet")|.spec.template.metadata.annotations' restartBackends=true)" \
+    '{"container.apparmor.security.beta.kubernetes.io/podwired":"unconfined"}'
+is "else none of it" "$(the "$daemonset|[.hostPID,.containers[0].securityContext.capabilities.add]")" '[null,["NET_ADMIN","BPF","PERFMON","SYS_ADMIN"]]'
+
 # What the agent may do: nothing but see, and no more rights on the node than it needs.
 is "RBAC" "$("$R" json "$PLAIN/podwire.yaml" | jq -c 'select(.kind=="ClusterRole").rules')" \
     '[{"apiGroups":[""],"resources":["nodes"],"verbs":["get","list","watch"]},{"apiGroups":[""],"resources":["pods"],"verbs":["list"]}]'

@@ -371,6 +371,26 @@ agent_ctl() { # N ARG...: podwirectl of that node's agent
     k -n kube-system exec "$(agent_pod "$1")" -c podwired -- podwirectl "${@:2}"
 }
 
+# After a flow that failed: counters of all places where a packet can go without a word, those of the machine too
+# (neighbour tables and backlogs are shared by all namespaces), and nodes that were not Ready meanwhile.
+counters() { # FILE NAME...: of a file of /proc/net/stat, summed over processors
+    awk -v want=" ${*:2} " 'NR == 1 { for (i = 1; i <= NF; i++) name[i] = $i; next }
+        { for (i = 1; i <= NF; i++) if (index(want, " " name[i] " ")) sum[name[i]] = sum[name[i]] " 0x" $i }
+        END { for (n in sum) print n "=" sum[n] }' "$1" | tr '\n' ' '
+}
+where_lost() {
+    local n
+    diag "machine: backlog $(awk '{ print "0x" $2 }' /proc/net/softnet_stat | tr '\n' ' ')"
+    for n in arp_cache ndisc_cache; do diag "$n: $(counters /proc/net/stat/$n forced_gc_runs unresolved_discards res_failed table_fulls)"; done
+    for n in "${!NODE_PID[@]}"; do
+        diag "n$n: $(counters "/proc/${NODE_PID[$n]}/net/stat/nf_conntrack" insert_failed drop early_drop invalid)"
+        diag "n$n: $(awk '$1 ~ /^(Ip6(InDiscards|OutDiscards|OutNoRoutes|InAddrErrors|InNoRoutes)|Udp6InErrors)$/ && $2' "/proc/${NODE_PID[$n]}/net/snmp6" | tr -s ' \n' ' ')"
+        diag "n$n: $(in_node "$n" ip -s link show eth0 | grep -A1 -E 'RX|TX' | tr -s ' \n' ' ')"
+        diag "n$n: drops $(agent_ctl "$n" drops --json 2>/dev/null | jq -c '[.. | objects | select(.verdict? == "drop") | [.reason, .packets]]' 2>/dev/null)"
+    done
+    diag "$(k get events -A --sort-by=.lastTimestamp 2>&1 | grep -E 'NotReady|Evict|Unhealthy|TaintManager' | tail -n 8 | cut -c1-200)"
+}
+
 why_not_ready() { # [NAMESPACE]: what the cluster says of pods that do not come up
     diag "$(k get -n "${1:-default}" pods -o wide 2>&1)"
     diag "$(k get -n "${1:-default}" events --sort-by=.lastTimestamp 2>&1 | grep -v Normal | tail -n 12 | cut -c1-400)"

@@ -116,3 +116,36 @@ must ok "and back" agent_conf '{"routing": "native"}'
 is "no tunnel" "$(in_node 1 ip -br link show podwire-vxlan 2>/dev/null)" ""
 all_flows "native again: "
 diag "$SECONDS s"
+
+# --- back-ends of virtual machines, which the agent starts again from its container, as an operator allows it ---
+cat >"$C/rights.json" <<'EOF'
+{"spec": {"template": {"spec": {"hostPID": true, "containers": [{"name": "podwired", "securityContext": {"capabilities": {"add":
+    ["NET_ADMIN", "BPF", "PERFMON", "SYS_ADMIN", "SYS_PTRACE", "SYS_CHROOT", "SETUID", "SETGID", "SETPCAP", "CHOWN",
+     "DAC_OVERRIDE", "KILL", "MKNOD"]}}}]}}}}
+EOF
+more_rights() {
+    agent_up '{"podDevices": ["vhost-user"]}' && k -n kube-system patch daemonset podwire --patch "$(cat "$C/rights.json")" &&
+        k -n kube-system rollout restart daemonset/podwire && agents_ready 180
+}
+must ok "vhost-user for who asks, and more rights" more_rights
+pod_yaml vm n2 | sed 's#metadata: {#metadata: {annotations: {podwire.io/device: vhost-user}, #' >"$C/vm.yaml"
+must ok "a pod that asks for it" apply "$C/vm.yaml"
+wait_for 60 pods_ready pod=vm 1 || { why_not_ready; tell containerd-n2; }
+backends() { in_node 2 pgrep -x podwire-vhost | sort -n | tr '\n' ' '; }
+restarted() { in_node 2 curl -s http://127.0.0.1:9470/metrics | awk '/^podwire_backends_restarted_total/ { print $2 }'; }
+was=$(backends)
+like "it has a back-end and a supervisor" "$was" "^[0-9]+ [0-9]+ $"
+# shellcheck disable=SC2086 # two numbers
+in_node 2 kill -9 $was
+ok "both killed: the agent starts them again" wait_for 30 eval '[ "$(restarted)" = 1 ]'
+now=$(backends)
+like "a back-end and a supervisor" "$now" "^[0-9]+ [0-9]+ $"
+isnt "others than before" "$now" "$was"
+is "status has nothing to say of them" "$(agent_ctl 2 status --json | jq -c '[.problems[].text | select(test("back-end"))]')" "[]"
+ok "the agent is killed" agent_kill 2
+is "they live on" "$(backends)" "$now"
+ok "its pod is replaced" eval 'k -n kube-system delete "$(agent_pod 2)" --wait=true && agents_ready'
+is "they still do" "$(backends)" "$now"
+k delete -f "$C/vm.yaml" --wait=true >/dev/null
+ok "with the pod they end" wait_for 30 eval '[ -z "$(backends)" ]'
+diag "$SECONDS s"

@@ -249,7 +249,7 @@ EOR
 redirect() { [ "$DEVICE" = reference ] || ctl redirect "$1" >/dev/null; }
 
 flows() { # PREFIX [pwt options] <SPECS
-    local prefix=$1 verdict name rest seen=0
+    local prefix=$1 verdict name rest seen=0 lost=0
     shift
     "$PWT" "$@" >"$TMP/flows" 2>"$TMP/flows.err" || true
     while IFS=$'\t' read -r verdict name rest; do
@@ -259,8 +259,11 @@ flows() { # PREFIX [pwt options] <SPECS
         else
             tap_result 1 "$prefix$name"
             diag "$rest"
+            lost=1
         fi
     done <"$TMP/flows"
+    # What a test knows of the places where packets may have been lost.
+    [ $lost = 0 ] || ! declare -F where_lost >/dev/null || where_lost
     [ ! -s "$TMP/flows.err" ] || diag "$(cat "$TMP/flows.err")"
     if [ $seen = 0 ] || grep -q '^step ' "$TMP/flows.err"; then
         tap_result 1 "${prefix}flows and steps ran"
