@@ -5,6 +5,7 @@
 #   backend_start NAME ARG...    start podwire-vhost with counters in $TMP/NAME.stats; pid in $backend
 #   backend_end                  SIGTERM, exit code in $backend_rc
 #   stat_of NAME JQ              one value of a back-end's counters
+#   guest_image                  what a real guest boots with: sets kernel and root, makes $TMP/initrd
 #   put ADDRESS FILE             to a guest's server: the sum that it saw
 #   get ADDRESS BYTES            from it: "same" when both sums are
 #   testpmd_start NAME VDEV ARG...   a front-end; pid in $testpmd, output in $TMP/NAME.out
@@ -35,6 +36,20 @@ backend_end() {
 }
 
 stat_of() { "$VHOST" --show-stats="$TMP/$1.stats" | jq -r "$2"; }
+
+# The guest's own first process on top of what the vm group boots with.
+guest_image() {
+    [ -e "$TOP/tests/vm/image.sh" ] || skip_all "no guest images in this tree"
+    . "$TOP/tests/vm/image.sh"
+    kernel=$(vm_kernel 6.12 2>"$TMP/why") || skip_all "no kernel: $(tail -n1 "$TMP/why")"
+    root=$(vm_root 2>"$TMP/why") || skip_all "no root file system: $(tail -n1 "$TMP/why")"
+    mkdir "$TMP/cpio"
+    cp "$TOP/tests/vhost/guest_init.sh" "$TMP/cpio/init"
+    cp "$TOP/tests/vhost/guest_server.py" "$TMP/cpio/"
+    chmod 755 "$TMP/cpio/init"
+    (cd "$TMP/cpio" && printf '%s\n' init guest_server.py | cpio -o -H newc --quiet | gzip -1) >"$TMP/extra"
+    cat "$kernel/initrd" "$TMP/extra" >"$TMP/initrd"
+}
 
 testpmd_start() {
     local name=$1 vdev=$2

@@ -9,18 +9,7 @@
 # shellcheck source=tests/vhost/lib.sh
 . "$(dirname "$0")/lib.sh"
 need qemu-system-x86_64 jq ip cpio gzip sha256sum
-[ -e "$TOP/tests/vm/image.sh" ] || skip_all "no guest images in this tree"
-. "$TOP/tests/vm/image.sh"
-kernel=$(vm_kernel 6.12 2>"$TMP/why") || skip_all "no kernel: $(tail -n1 "$TMP/why")"
-root=$(vm_root 2>"$TMP/why") || skip_all "no root file system: $(tail -n1 "$TMP/why")"
-
-# The guest's own first process on top of what the vm group boots with.
-mkdir "$TMP/cpio"
-cp "$TOP/tests/vhost/guest_init.sh" "$TMP/cpio/init"
-cp "$TOP/tests/vhost/guest_server.py" "$TMP/cpio/"
-chmod 755 "$TMP/cpio/init"
-(cd "$TMP/cpio" && printf '%s\n' init guest_server.py | cpio -o -H newc --quiet | gzip -1) >"$TMP/extra"
-cat "$kernel/initrd" "$TMP/extra" >"$TMP/initrd"
+guest_image
 
 version=$(qemu-system-x86_64 --version | sed -nE 's/.*version ([0-9]+)\.([0-9]+).*/\1 \2/p')
 read -r major minor <<<"$version"

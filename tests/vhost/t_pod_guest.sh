@@ -10,16 +10,7 @@
 . "$TOP/tests/vhost/lib.sh"
 need qemu-system-x86_64 cpio gzip sha256sum python3 nft
 [ -c /dev/net/tun ] || skip_all "no /dev/net/tun"
-. "$TOP/tests/vm/image.sh"
-kernel=$(vm_kernel 6.12 2>"$TMP/why") || skip_all "no kernel: $(tail -n1 "$TMP/why")"
-root=$(vm_root 2>"$TMP/why") || skip_all "no root file system: $(tail -n1 "$TMP/why")"
-
-mkdir "$TMP/cpio"
-cp "$TOP/tests/vhost/guest_init.sh" "$TMP/cpio/init"
-cp "$TOP/tests/vhost/guest_server.py" "$TMP/cpio/"
-chmod 755 "$TMP/cpio/init"
-(cd "$TMP/cpio" && printf '%s\n' init guest_server.py | cpio -o -H newc --quiet | gzip -1) >"$TMP/extra"
-cat "$kernel/initrd" "$TMP/extra" >"$TMP/initrd"
+guest_image
 
 # ---- the node: a wire with a host on it, a container pod, a Service-like address ----
 node_up 1500
