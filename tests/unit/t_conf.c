@@ -95,6 +95,7 @@ static void refused(void)
          "stdin"},
         {PW_CNI_ADD, PW_CNI_CONF, HEAD "\"device\":\"bridge\"," IPAM "}", "'bridge'"},
         {PW_CNI_ADD, PW_CNI_CONF, HEAD "\"device\":1," IPAM "}", "'device'"},
+        {PW_CNI_DEL, PW_CNI_CONF, HEAD "\"closed\":true," IPAM "}", "'closed'"},
         {PW_CNI_ADD, PW_CNI_CONF, HEAD "\"podDevices\":\"veth\"," IPAM "}", "'podDevices'"},
         {PW_CNI_ADD, PW_CNI_CONF, HEAD "\"podDevices\":[\"x\"]," IPAM "}", "'x'"},
         {PW_CNI_ADD, PW_CNI_CONF, HEAD "\"mtu\":\"1500\"," IPAM "}", "'mtu'"},
