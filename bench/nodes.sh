@@ -69,7 +69,7 @@ for way in host host-vxlan; do
     tell_counts $way host
 done
 
-for node in a b c; do on $node "$BUILD/podwirectl" load >/dev/null; done
+for node in a b; do on $node "$BUILD/podwirectl" load >/dev/null; done
 for DEVICE in ${PODWIRE_TEST_DEVICES:-$(test_devices)}; do
     for question in true false; do
         label=$DEVICE
@@ -95,12 +95,11 @@ for DEVICE in ${PODWIRE_TEST_DEVICES:-$(test_devices)}; do
         cpod_del b pb
     done
 done
-all off
+for node in a b; do on $node "$BUILD/podwirectl" redirect off >/dev/null; done
 cpod a pa
 cpod b pb
-count pods "redirection off, vxlan"
-tell_counts "redirection off, vxlan" host-vxlan host
-all on
+count pods "$DEVICE, redirection off, vxlan"
+tell_counts "$DEVICE, redirection off, vxlan" host-vxlan host
 
 # --- a change ---
 for nodes in none near; do
