@@ -75,6 +75,7 @@ dhclient_once() { # 4|6
     wait_for 10 end_client
     return $rc
 }
+answered_more() { [ "$(reason "$1")" -gt "$2" ]; }
 has_both() { [ -n "$(ip -n guest -4 -o addr show dev eth0)" ] && [ -n "$(addrs6)" ]; }
 default6() { ip -n guest -6 -j route show default | jq -r '.[0]|[.gateway,.protocol,.expires]|tostring'; }
 addrs6() { ip -n guest -6 -o addr show scope global | awk '{print $4}' | paste -sd' '; }
@@ -124,6 +125,11 @@ for dev in tap pod-tap; do
     is "$dev: IPv6" "$(addrs6)" fd00:1::9/128
     ok "$dev: the guest reaches the node" in_guest ping -c1 -W2 192.0.2.1
     ok "$dev: over IPv6" wait_for 10 in_guest ping -c1 -W1 2001:db8:2::1
+    n4=$(reason DHCP4) n6=$(reason DHCP6)
+    ok "$dev: dhcpcd is told to renew" in_guest dhcpcd -N eth0
+    ok "$dev: and is answered by DHCP" wait_for 20 answered_more DHCP4 "$n4"
+    ok "$dev: and by DHCPv6" wait_for 20 answered_more DHCP6 "$n6"
+    ok "$dev: it has its addresses as before" has_both
     kill "$client" || true
     wait "$client" || true
     for r in DHCP4 DHCP6 SOLICITED; do
