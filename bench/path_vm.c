@@ -2,8 +2,6 @@
 /* Ways into a microVM. The guest is a namespace, and a process moves frames between the VM's tap
  * and the guest's device as a VMM would, the same for all of these paths, so that their difference
  * is that of the wiring. */
-#include <ctype.h>
-#include <dirent.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <linux/if_tun.h>
@@ -409,43 +407,24 @@ static bool vhost_available(const struct nb_path *p, const struct nb_settings *s
     return false;
 }
 
-/* Whether a process was started with the word `arg`. */
-static bool has_arg(const char *pid, const char *arg)
-{
-    char path[300], line[2048];
-    snprintf(path, sizeof(path), "/proc/%s/cmdline", pid);
-    FILE *f = fopen(path, "re");
-    size_t n = f ? fread(line, 1, sizeof(line) - 1, f) : 0;
-    if (f)
-        fclose(f);
-    line[n] = '\0';
-    for (const char *w = line; w < line + n; w += strlen(w) + 1)
-        if (strstr(w, arg))
-            return true;
-    return false;
-}
-
-/* Both processes of a pod's back-end, the one that serves the guest and its supervisor: the newest,
- * since pods of other sites, which have nodes of their own, have the same names. */
+/* Both processes of a pod's back-end: the one that serves the guest and its supervisor. */
 static int find_backend(struct nb_site *s, const struct nb_pod *pod, struct pw_err *err)
 {
-    DIR *d = opendir("/proc"); /* in the order of their numbers */
-    struct dirent *e;
-    pid_t newest[2] = {0};
-    while (d && (e = readdir(d)))
-        if (isdigit((unsigned char)e->d_name[0]) && has_arg(e->d_name, pod->socket) &&
-            has_arg(e->d_name, "podwire-vhost")) {
-            newest[0] = newest[1];
-            newest[1] = (pid_t)strtol(e->d_name, NULL, 10);
-        }
-    if (d)
-        closedir(d);
-    if (!newest[0])
+    pw_cleanup(nb_out_free) struct nb_out out = {0};
+    const char *argv[] = {s->set->podwirectl, "vm", "show", pod->id, "--json", NULL};
+    struct nb_spot at = {&s->node[pod->node], -1};
+    int rc = nb_exec(&at, argv, NULL, NULL, &out, err), pid = 0, worker = 0;
+    if (rc < 0)
+        return rc;
+    json_t *doc = json_loads(out.text ? out.text : "", 0, NULL);
+    rc = json_unpack(doc, "{s:{s:i,s:i}}", "backend", "pid", &pid, "worker", &worker);
+    json_decref(doc);
+    if (rc < 0)
         return pw_err_set(err, -ESRCH, "no back-end serves %s: its CPU time would be missing",
                           pod->socket);
     _Static_assert(PW_ARRAY_SIZE(s->helper) >= 3 * NB_PODS, "two of these and a VMM for each pod");
-    s->helper[s->nhelpers++] = newest[0];
-    s->helper[s->nhelpers++] = newest[1];
+    s->helper[s->nhelpers++] = pid;
+    s->helper[s->nhelpers++] = worker;
     return 0;
 }
 

@@ -28,7 +28,8 @@ struct vm_vmm {
 /* NULL when there is none of that name. */
 const struct vm_vmm *vm_find_vmm(const char *name);
 
-/* The back-end of kind vhost-user: {running, pid, problem, counters}, without what is not known. */
+/* The back-end of kind vhost-user: {running, pid, worker, problem, counters}, without what is not
+ * known. `pid` is the supervisor, `worker` the process that serves the VMM. */
 json_t *vm_backend_json(const char *tap);
 void vm_backend_show(const struct ctl *ctl, const char *tap);
 

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "loader/base/fs.h"
 #include "loader/ctl/vm.h"
 #include "loader/vhost.h"
 #include "vmm-net/vmmnet.h"
@@ -16,6 +17,16 @@ static bool counters(const char *tap, struct vmmnet_stats *s)
 
     pw_vhost_stats_path(tap, path);
     return vmmnet_stats_read(path, s, NULL) == 0;
+}
+
+/* The supervisor's one child, which serves the VMM; 0 while there is none. */
+static pid_t worker_of(pid_t supervisor)
+{
+    char path[64], text[16];
+
+    snprintf(path, sizeof(path), "/proc/%d/task/%d/children", (int)supervisor, (int)supervisor);
+    ssize_t n = supervisor ? pw_file_read_text(path, text, sizeof(text), NULL) : -1;
+    return n > 0 ? (pid_t)strtol(text, NULL, 10) : 0;
 }
 
 /* As podwire-vhost --show-stats prints it. */
@@ -35,12 +46,14 @@ json_t *vm_backend_json(const char *tap)
 {
     struct pw_err err = PW_ERR_INIT;
     struct vmmnet_stats s;
-    pid_t pid;
+    pid_t pid, worker;
     int rc = pw_vhost_check(tap, &pid, &err);
     json_t *o = json_pack("{s:b}", "running", rc == 0 || pid);
 
     if (o && pid)
         json_object_set_new(o, "pid", json_integer(pid));
+    if (o && (worker = worker_of(pid)))
+        json_object_set_new(o, "worker", json_integer(worker));
     if (o && rc)
         json_object_set_new(o, "problem", json_string(err.msg));
     if (o && counters(tap, &s))
@@ -68,7 +81,8 @@ void vm_backend_show(const struct ctl *ctl, const char *tap)
         printf("  %-11s %s%s%s\n", "back-end", ctl_paint(ctl, PAINT_RED), err.msg,
                ctl_paint(ctl, PAINT_PLAIN));
     else
-        printf("  %-11s running, process %d\n", "back-end", (int)pid);
+        printf("  %-11s running, process %d, supervised by %d\n", "back-end", (int)worker_of(pid),
+               (int)pid);
     if (!counters(tap, &s))
         return;
     printf("  %-11s %sconnected, %llu connections, restarted %llu times\n", "VMM",

@@ -48,6 +48,8 @@ is "the tap's queue is taken" "$(ip -d -j link show "$host" | jq '.[0].linkinfo.
 is "podwirectl names the kind" "$(ctl endpoints c1 --json | jq -r .kind)" vhost-user
 is "and counts it" "$(ctl status --json | jq -c '.endpoints|[.total,.tap,."vhost-user"]')" '[1,0,1]'
 sup=$(supervisor) w=$(worker)
+is "podwirectl tells who serves the VMM" "$(backend .worker)" "$w"
+like "for people too" "$(ctl vm show c1)" "process $w, supervised by $sup"
 is "the back-end is no child of ours" "$(ps -o ppid= -p "$sup" | tr -d ' ')" 1
 isnt "in a session of its own" "$(ps -o sid= -p "$sup" | tr -d ' ')" "$(ps -o sid= -p $$ | tr -d ' ')"
 is "runs as nobody" "$(ps -o uid= -p "$sup,$w" | tr -d ' ' | sort -u)" 65534
@@ -81,6 +83,7 @@ fi
 kill -KILL "$w"
 wait_for 10 sh -c "test \"\$(pgrep -P $sup)\" -gt 0"
 isnt "killed: there is another" "$(worker)" "$w"
+is "killed: podwirectl tells which" "$(backend .worker)" "$(worker)"
 ok "killed: which works" "$fe" "$sock" 20
 is "killed: podwirectl counts it" "$(backend .counters.restarts)" 1
 like "killed: and tells" "$(ctl vm show c1)" "restarted 1 times"
