@@ -14,6 +14,7 @@
 . "$TOP/tests/netns/way.sh"
 need ip nft jq nsenter ethtool
 
+# shellcheck disable=SC2034 # read by way.sh
 WAY_NODES="a b"
 cluster_up
 watch_rules

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
+# shellcheck disable=SC2154  # kernel, root: set by lib.sh
 # pw-test: serial timeout=400
 # Real guests (Debian's kernel in QEMU, no hardware help) as pods made by CNI ADD, on each kind that has
 # one: they configure themselves, and reach and are reached by a container pod, each other, the node, the
