@@ -371,8 +371,8 @@ agent_ctl() { # N ARG...: podwirectl of that node's agent
     k -n kube-system exec "$(agent_pod "$1")" -c podwired -- podwirectl "${@:2}"
 }
 
-# After a flow that failed: counters of all places where a packet can go without a word, those of the machine too
-# (neighbour tables and backlogs are shared by all namespaces), and nodes that were not Ready meanwhile.
+# After a flow that failed: counters of places where a packet can go without a word, and what was not Ready meanwhile.
+# Neighbour tables are all namespaces' together: /proc/net/stat/{arp,ndisc}_cache, which only the first one shows.
 counters() { # FILE NAME...: of a file of /proc/net/stat, summed over processors
     awk -v want=" ${*:2} " 'NR == 1 { for (i = 1; i <= NF; i++) name[i] = $i; next }
         { for (i = 1; i <= NF; i++) if (index(want, " " name[i] " ")) sum[name[i]] = sum[name[i]] " 0x" $i }
@@ -381,7 +381,6 @@ counters() { # FILE NAME...: of a file of /proc/net/stat, summed over processors
 where_lost() {
     local n
     diag "machine: backlog $(awk '{ print "0x" $2 }' /proc/net/softnet_stat | tr '\n' ' ')"
-    for n in arp_cache ndisc_cache; do diag "$n: $(counters /proc/net/stat/$n forced_gc_runs unresolved_discards res_failed table_fulls)"; done
     for n in "${!NODE_PID[@]}"; do
         diag "n$n: $(counters "/proc/${NODE_PID[$n]}/net/stat/nf_conntrack" insert_failed drop early_drop invalid)"
         diag "n$n: $(awk '$1 ~ /^(Ip6(InDiscards|OutDiscards|OutNoRoutes|InAddrErrors|InNoRoutes)|Udp6InErrors)$/ && $2' "/proc/${NODE_PID[$n]}/net/snmp6" | tr -s ' \n' ' ')"
