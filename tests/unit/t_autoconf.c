@@ -188,7 +188,7 @@ static void limits(void)
     name[253] = '\0';
     c.domain = name;
     refused(&c, -ENOSPC, "the longest name");
-    strcpy(name + 253, ".a");
+    memcpy(name + 253, ".a", 3);
     refused(&c, -EINVAL, "a longer one");
 
     c = plain();
