@@ -83,10 +83,8 @@ static __always_inline bool pw_nat_here(struct __sk_buff *skb, bool v6)
     void *ops = (void *)e + bpf_core_field_offset(struct nf_hook_entries, hooks) +
                 n * bpf_core_type_size(struct nf_hook_entry);
     for (__u32 i = 0; i < PW_NAT_HOOKS && i < n; i++, ops += sizeof(void *)) {
-        struct nf_hook_entry *at =
-            bpf_rdonly_cast(ops, bpf_core_type_id_kernel(struct nf_hook_entry));
-        struct nf_hook_ops *op =
-            bpf_rdonly_cast(at->hook, bpf_core_type_id_kernel(struct nf_hook_ops));
+        struct nf_hook_entry *at = bpf_core_cast(ops, struct nf_hook_entry);
+        struct nf_hook_ops *op = bpf_core_cast(at->hook, struct nf_hook_ops);
         if (op->priority == PW_PRI_NAT)
             return true;
     }
@@ -106,14 +104,11 @@ static __always_inline bool pw_nat_here(struct __sk_buff *skb, bool v6)
             return PW_CT_UNKNOWN;                                                                  \
     } while (0)
 
-/* `proto` is IPPROTO_TCP or IPPROTO_UDP; `ports` as in union pw_meta. */
-static __noinline int pw_ct_ask4(struct __sk_buff *skb, __be32 saddr, __be32 daddr, __be32 ports,
-                                 __u8 proto)
+static __noinline int pw_ct_look4(struct __sk_buff *skb, __be32 saddr, __be32 daddr, __be32 ports,
+                                  __u8 proto)
 {
     if (!bpf_ksym_exists(bpf_skb_ct_lookup) || !bpf_ksym_exists(bpf_ct_release))
         return PW_CT_UNAVAILABLE;
-    if (!pw_nat_here(skb, false))
-        return 0;
 
     struct bpf_sock_tuple t;
     t.ipv4.saddr = saddr;
@@ -129,14 +124,11 @@ static __noinline int pw_ct_ask4(struct __sk_buff *skb, __be32 saddr, __be32 dad
     return 0;
 }
 
-/* `addrs` is source and destination, one after the other, in the packet or on the stack. */
-static __noinline int pw_ct_ask6(struct __sk_buff *skb, const struct in6_addr *addrs, __be32 ports,
-                                 __u8 proto)
+static __noinline int pw_ct_look6(struct __sk_buff *skb, const struct in6_addr *addrs, __be32 ports,
+                                  __u8 proto)
 {
     if (!bpf_ksym_exists(bpf_skb_ct_lookup) || !bpf_ksym_exists(bpf_ct_release))
         return PW_CT_UNAVAILABLE;
-    if (!pw_nat_here(skb, true))
-        return 0;
 
     struct bpf_sock_tuple t;
     __builtin_memcpy(t.ipv6.saddr, &addrs[0], 16);
@@ -150,6 +142,20 @@ static __noinline int pw_ct_ask6(struct __sk_buff *skb, const struct in6_addr *a
     __builtin_memcpy(&t.ipv6.sport, &ports, 4);
     PW_CT_JUDGE(pw_ct_one(skb, &t, sizeof(t.ipv6), proto));
     return 0;
+}
+
+/* The question. `proto` is IPPROTO_TCP or IPPROTO_UDP; `ports` as in union pw_meta. */
+static __always_inline int pw_ct_ask4(struct __sk_buff *skb, __be32 saddr, __be32 daddr,
+                                      __be32 ports, __u8 proto)
+{
+    return pw_nat_here(skb, false) ? pw_ct_look4(skb, saddr, daddr, ports, proto) : 0;
+}
+
+/* `addrs` is source and destination, one after the other, in the packet or on the stack. */
+static __always_inline int pw_ct_ask6(struct __sk_buff *skb, const struct in6_addr *addrs,
+                                      __be32 ports, __u8 proto)
+{
+    return pw_nat_here(skb, true) ? pw_ct_look6(skb, addrs, ports, proto) : 0;
 }
 
 /*

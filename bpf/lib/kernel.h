@@ -93,7 +93,6 @@ struct sk_buff {
 } PW_KERNEL;
 
 void *bpf_cast_to_kern_ctx(void *ctx) __ksym;
-void *bpf_rdonly_cast(const void *p, __u32 btf_id) __ksym;
 
 #define likely(x) __builtin_expect(!!(x), 1)
 #define unlikely(x) __builtin_expect(!!(x), 0)

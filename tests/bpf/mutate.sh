@@ -68,8 +68,8 @@ source-local|resolve.h|s/else if (pw_ep_by_ip4(saddr))/else if (false)/|wire
 policy|resolve.h|s/!(pw_conf.flags \& PW_CONF_WIRE)/false/|wire
 ct-mask|ct.h|s/#define PW_CT_NAT 0x30/#define PW_CT_NAT 0x10/|conntrack
 ct-mask-done|ct.h|s/#define PW_CT_NAT 0x30/#define PW_CT_NAT 0x1b0/|conntrack
-ct-reverse4|ct.h|/pw_ct_ask4/,/^}/{/t.ipv4.saddr = daddr/,/return 0/{/PW_CT_JUDGE/d}}|conntrack
-ct-reverse6|ct.h|/pw_ct_ask6/,/^}/{/saddr, &addrs\[1\]/,/return 0/{/PW_CT_JUDGE/d}}|conntrack
+ct-reverse4|ct.h|/pw_ct_look4/,/^}/{/t.ipv4.saddr = daddr/,/return 0/{/PW_CT_JUDGE/d}}|conntrack
+ct-reverse6|ct.h|/pw_ct_look6/,/^}/{/saddr, &addrs\[1\]/,/return 0/{/PW_CT_JUDGE/d}}|conntrack
 ct-chains|ct.h|s/== PW_PRI_NAT/== PW_PRI_NAT + 7/|conntrack
 ct-families|ct.h|s/v6 ? net->nf.hooks_ipv6/false ? net->nf.hooks_ipv6/|conntrack
 ct-size|ct.h|s/&opts, sizeof(opts))/\&opts, 8)/|conntrack
