@@ -258,7 +258,8 @@ static int serve(struct pw_agent_conf *conf, struct pw_err *err)
     return rc;
 }
 
-/* An agent that runs would write again what is removed. */
+/* An agent that runs would write again what is removed. The lock is not kept, else its file, in a
+ * folder that goes, would be left. */
 static int clean_up(const struct pw_agent_conf *conf, struct pw_err *err)
 {
     pw_fd turn = take_turn(err);
