@@ -211,7 +211,7 @@ static int read_plugin(const struct pw_key *key, const char *path, json_t *v, vo
     static const char *const ours[] = {
         "type", "name",          "cniVersion",   "device",     "podDevices",    "namespaceDevices",
         "mtu",  "uplinks",       "nativeRanges", "masquerade", "serviceRanges", "conntrack",
-        "mark", "forwardAccept", "ipam",         "closed"};
+        "mark", "forwardAccept", "ipam",         "closed",     "lookup",        "lookupRequired"};
     int rc = pw_key_json_object(key, path, v, to, err);
 
     for (size_t i = 0; !rc && i < PW_ARRAY_SIZE(ours); i++)
@@ -262,8 +262,13 @@ static int read_classes(const struct pw_key *key, const char *path, json_t *v, v
         memcpy(c->name, name, strlen(name) + 1);
         conf->n_classes++;
         int rc = pw_keys_read(class_keys, where, item, c, err);
-        if (!rc && (!c->device[0] || !c->directory[0]))
-            rc = pw_err_set(err, -EINVAL, "'%.100s' needs 'device' and 'directory'", where);
+        if (!rc && !c->device[0])
+            rc = pw_err_set(err, -EINVAL, "'%.100s' needs 'device'", where);
+        if (!rc && c->plugin && !c->directory[0])
+            rc = pw_err_set(err, -EINVAL,
+                            "'%.100s': 'plugin' is for a list of its own, in 'directory'; without, "
+                            "'cni.plugin' is for all",
+                            where);
         if (rc)
             return rc;
     }
@@ -315,6 +320,7 @@ static const struct pw_key keys[] = {
     {"podDevices", read_devices, P(pod_devices), 0, 0, NULL},
     {"namespaces", read_namespaces, P(namespaces), 0, 0, NULL},
     {"runtimeClasses", read_classes, 0, 0, 0, 0, NULL},
+    {"lookupRequired", pw_key_bool, F(lookup_required), 0, 0, NULL},
     {"cni", pw_key_object, 0, 0, 0, 0, cni_keys},
     {"upgrade", pw_key_bool, F(upgrade), 0, 0, NULL},
     {0},
@@ -372,7 +378,20 @@ int pw_agent_conf_check(const struct pw_agent_conf *conf, struct pw_err *err)
                               "'runtimeClasses.%.60s.directory' is that of all other pods too",
                               conf->classes[i].name);
     }
+    if (conf->lookup_required && !pw_agent_conf_looks_up(conf))
+        return pw_err_set(err, -EINVAL,
+                          "'lookupRequired': nothing is looked up: no class of 'runtimeClasses' is "
+                          "without 'directory'");
     return 0;
+}
+
+bool pw_agent_conf_looks_up(const struct pw_agent_conf *conf)
+{
+    bool any = false;
+
+    for (uint32_t i = 0; i < conf->n_classes; i++)
+        any |= !conf->classes[i].directory[0];
+    return any;
 }
 
 void pw_agent_conf_free(struct pw_agent_conf *conf)

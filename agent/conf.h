@@ -13,12 +13,12 @@
 #define PW_AGENT_MAX_CLASSES 16
 
 /* Pods of one RuntimeClass: a list of their own, in the folder that containerd has as cni_conf_dir
- * of that runtime. */
+ * of that runtime; without one the plugin looks them up (agent/lookup.h). */
 struct pw_agent_class {
     char name[64];
     char device[16];
-    char directory[256];
-    json_t *plugin; /* keys for podwire's entry, over those of cni.plugin; NULL: none. Owned */
+    char directory[256]; /* "": they come by the list of all others */
+    json_t *plugin;      /* keys for podwire's entry, over those of cni.plugin; NULL: none. Owned */
 };
 
 /* Owns its JSON values: pw_agent_conf_free. */
@@ -43,6 +43,7 @@ struct pw_agent_conf {
     json_t *after;  /* plugins that come after it; NULL: portmap */
     struct pw_agent_class classes[PW_AGENT_MAX_CLASSES];
     uint32_t n_classes;
+    bool lookup_required;  /* no device for a pod that cannot be looked up */
     uint32_t remove_after; /* seconds */
     bool upgrade;          /* replace the programs of another build at start */
 };
@@ -55,6 +56,8 @@ int pw_agent_conf_parse(const char *text, size_t len, struct pw_agent_conf *conf
 /* What must hold after flags and environment had their say. -EINVAL. */
 int pw_agent_conf_check(const struct pw_agent_conf *conf, struct pw_err *err);
 void pw_agent_conf_free(struct pw_agent_conf *conf);
+/* Whether pods of a RuntimeClass come by the list of all others. */
+bool pw_agent_conf_looks_up(const struct pw_agent_conf *conf);
 
 /* Whether it is a device that a pod can have: a kind, or "auto". */
 bool pw_agent_device_known(const char *name);

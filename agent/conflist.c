@@ -8,6 +8,7 @@
 
 #include "loader/base/cleanup.h"
 #include "loader/base/fs.h"
+#include "loader/pin.h"
 
 #define UNFINISHED ".podwire.new"
 #define LIST_MAX (256 * 1024)
@@ -72,6 +73,10 @@ static json_t *entry(const struct pw_agent_conf *conf, const struct pw_agent_cla
         json_object_set(e, "podDevices", conf->pod_devices);
     if (!class && conf->namespaces)
         json_object_set(e, "namespaceDevices", conf->namespaces);
+    if (!class && pw_agent_conf_looks_up(conf))
+        json_object_set_new(e, "lookup", json_string(PW_AGENT_SOCKET));
+    if (!class && conf->lookup_required)
+        json_object_set_new(e, "lookupRequired", json_true());
     if (conf->plugin)
         json_object_update(e, conf->plugin);
     if (class && class->plugin)
@@ -132,9 +137,12 @@ static bool same(int dir, const char *name, const char *text, size_t len)
            memcmp(have, text, len) == 0;
 }
 
+/* As those of a RuntimeClass without a folder, "" is none: success. */
 static int write_one(const struct pw_agent_conf *conf, const char *folder, json_t *list,
                      size_t *changed, struct pw_err *err)
 {
+    if (!*folder)
+        return 0;
     pw_free char *text = list ? json_dumps(list, JSON_INDENT(2)) : NULL;
 
     if (!text)
@@ -190,6 +198,8 @@ static int close_one(const struct pw_agent_conf *conf, const struct pw_agent_cla
                      struct pw_err *err)
 {
     const char *folder = class ? class->directory : conf->cni_dir;
+    if (!*folder)
+        return 0;
     pw_json *list = read_one(conf, folder);
     json_t *plugin = json_array_get(json_object_get(list, "plugins"), 0);
 
@@ -217,6 +227,8 @@ int pw_conflist_close(const struct pw_agent_conf *conf, const struct pw_addr *po
 static int remove_one(const struct pw_agent_conf *conf, const char *folder, size_t *removed,
                       struct pw_err *err)
 {
+    if (!*folder)
+        return 0;
     pw_fd dir = open_folder(folder, false, err);
 
     if (dir < 0)

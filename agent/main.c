@@ -11,6 +11,7 @@
 #include "agent/agent.h"
 #include "agent/clock.h"
 #include "agent/http.h"
+#include "agent/lookup.h"
 #include "loader/obj.h"
 #include "loader/pin.h"
 
@@ -200,35 +201,43 @@ static int take_turn(struct pw_err *err)
 }
 
 /* Until a signal to end. */
-static void loop(struct pw_agent *a, struct pw_http *http, int signals)
+static void loop(struct pw_agent *a, struct pw_http *http, struct pw_lookup *lookup, int signals)
 {
-    struct curl_waitfd fds[] = {{.fd = signals, .events = CURL_WAIT_POLLIN},
-                                {.fd = pw_http_fd(http), .events = CURL_WAIT_POLLIN}};
+    struct curl_waitfd fds[3] = {{.fd = signals, .events = CURL_WAIT_POLLIN}};
+    unsigned n = 1;
 
+    if (http)
+        fds[n++] = (struct curl_waitfd){.fd = pw_http_fd(http), .events = CURL_WAIT_POLLIN};
+    if (lookup)
+        fds[n++] = (struct curl_waitfd){.fd = pw_lookup_fd(lookup), .events = CURL_WAIT_POLLIN};
     for (;;) {
         double now = pw_clock();
         double wait = pw_agent_run(a, now) - now, served = pw_http_timeout(http);
+        double asked = pw_lookup_run(lookup, now) - now;
         int running;
         if (served >= 0 && served < wait)
             wait = served;
+        if (asked < wait)
+            wait = asked;
         /* Started requests are driven before anything is waited for. */
         curl_multi_perform(a->multi, &running);
         if (wait < 0)
             wait = 0;
-        curl_multi_poll(a->multi, fds, http ? 2 : 1, wait > 60 ? 60000 : (int)(wait * 1000) + 1,
-                        NULL);
+        curl_multi_poll(a->multi, fds, n, wait > 60 ? 60000 : (int)(wait * 1000) + 1, NULL);
         if (fds[0].revents)
             return;
         pw_http_run(http);
         curl_multi_perform(a->multi, &running);
         pw_agent_transfers(a, pw_clock());
-        fds[0].revents = fds[1].revents = 0;
+        for (unsigned i = 0; i < n; i++)
+            fds[i].revents = 0;
     }
 }
 
 static int serve(struct pw_agent_conf *conf, struct pw_err *err)
 {
     struct pw_kube kube = {0};
+    struct pw_lookup *lookup = NULL;
     struct pw_http *http = NULL;
     struct pw_agent a;
     sigset_t set;
@@ -247,12 +256,15 @@ static int serve(struct pw_agent_conf *conf, struct pw_err *err)
     rc = pw_agent_init(&a, conf, &kube, err);
     if (!rc && a.conf.listen[0])
         rc = pw_http_open(&http, a.conf.listen, &a, err);
+    if (!rc && pw_agent_conf_looks_up(&a.conf))
+        rc = pw_lookup_open(&lookup, &a, err);
     if (!rc) {
         pw_log(PW_LOG_INFO, "podwired %s, node %s, API %s", PW_VERSION, a.conf.node_name,
                a.kube.server);
-        loop(&a, http, signals);
+        loop(&a, http, lookup, signals);
         pw_log(PW_LOG_INFO, "ends; the datapath and its pods go on");
     }
+    pw_lookup_close(lookup);
     pw_http_close(http);
     pw_agent_close(&a);
     return rc;

@@ -24,9 +24,10 @@ static bool space(char c)
 static int emit(struct pw_pick *p, const char *s, size_t n, struct pw_err *err)
 {
     struct pw_pick_text *t = p->list && !p->in_item ? &p->frame : &p->out;
+    size_t max = p->max ? p->max : PW_PICK_MAX;
 
-    if (n > PW_PICK_MAX - t->len)
-        return pw_err_set(err, -EFBIG, "an object has more than %d bytes that matter", PW_PICK_MAX);
+    if (n > max - t->len)
+        return pw_err_set(err, -EFBIG, "an object has more than %zu bytes that matter", max);
     if (t->len + n > t->cap) {
         size_t cap = t->cap ? 2 * t->cap : 1024;
         while (cap < t->len + n)

@@ -16,7 +16,7 @@
 
 #include "loader/base/err.h"
 
-#define PW_PICK_MAX 65536 /* bytes kept of one object */
+#define PW_PICK_MAX 65536 /* bytes kept of one object, where `max` says nothing else */
 #define PW_PICK_DEPTH 64
 #define PW_PICK_PATH 128
 
@@ -35,6 +35,7 @@ struct pw_pick {
     /* The array whose elements are handed over one by one, "items"; NULL: each top-level value. */
     const char *list;
     const char *const *keep_item; /* of each element, from its own root */
+    size_t max;                   /* bytes kept of one object; 0: PW_PICK_MAX */
     pw_pick_fn object;
     void *arg;
 
@@ -53,7 +54,7 @@ struct pw_pick {
     bool in_item, escaped, quoted, ended;
 };
 
-/* Feed what arrived. -EBADMSG for what is no JSON, -EFBIG for more than PW_PICK_MAX kept bytes or
+/* Feed what arrived. -EBADMSG for what is no JSON, -EFBIG for more than `max` kept bytes or
  * too deep a nesting, else what `object` gave. After a failure only pw_pick_free may be called. */
 int pw_pick_feed(struct pw_pick *p, const char *data, size_t n, struct pw_err *err);
 /* The stream has ended: -EBADMSG in the middle of an object. */

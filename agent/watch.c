@@ -150,6 +150,7 @@ static void start(struct pw_watch *w, double now, enum pw_watch_state state, con
     w->pick = (struct pw_pick){.keep = list ? frame_keep : w->keep_event,
                                .list = list ? "items" : NULL,
                                .keep_item = w->keep,
+                               .max = w->max,
                                .object = list ? list_item : event,
                                .arg = w};
     w->state = state;

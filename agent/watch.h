@@ -35,6 +35,7 @@ struct pw_watch {
     const char *path;     /* "/api/v1/nodes" */
     const char *selector; /* "fieldSelector=..." escaped; NULL: all */
     const char *const *keep, *const *keep_event;
+    size_t max; /* bytes kept of one object (agent/pick.h) */
     const struct pw_watch_ops *ops;
     void *arg;
     CURLM *multi;

@@ -7,11 +7,11 @@
 #include <string.h>
 
 #include "cni/ipam_range.h"
+#include "cni/lookup.h"
 #include "loader/base/cleanup.h"
 #include "loader/kind.h"
 
 #define ANNOTATIONS "io.kubernetes.cri.pod-annotations"
-#define DEVICE_ANNOTATION "podwire.io/device"
 #define IPAM_TIMEOUT 60
 #define MTU_MIN 68
 #define MTU_MAX 65535
@@ -463,10 +463,10 @@ static int read_pod_device(struct pw_netconf *c, const json_t *runtime, const js
     if (rc)
         return rc;
     /* Kubernetes keys are exact: other spellings are other keys. */
-    const json_t *v = json_object_get(annotations, DEVICE_ANNOTATION);
-    c->pod_device_from = "annotation " DEVICE_ANNOTATION;
+    const json_t *v = json_object_get(annotations, PW_DEVICE_ANNOTATION);
+    c->pod_device_from = "annotation " PW_DEVICE_ANNOTATION;
     if (v && !json_is_null(v)) {
-        rc = pw_json_item_str(v, DEVICE_ANNOTATION, &c->pod_device, err);
+        rc = pw_json_item_str(v, PW_DEVICE_ANNOTATION, &c->pod_device, err);
     } else {
         c->pod_device_from = "args.cni.device";
         rc = pw_json_str(args, "device", &c->pod_device, err);
@@ -564,6 +564,7 @@ static int read_root(struct pw_netconf *c, const struct pw_env *env, struct pw_e
         rc = read_namespaces(c, env, err);
     c->redirect_tap = env->redirect_tap;
     rc = rc ? rc : pw_json_str(c->root, "closed", &c->closed, err);
+    rc = rc ? rc : pw_lookup_read(c, err);
     rc = rc ? rc : pw_json_bool(c->root, "redirectTap", &c->redirect_tap, err);
     rc = rc ? rc : pw_json_bool(c->root, "autoconf", &c->autoconf, err);
     rc = rc ? rc : pw_json_bool(c->root, "masquerade", &c->node.masquerade, err);
@@ -623,7 +624,8 @@ int pw_netconf_parse(const char *text, size_t len, const struct pw_env *env, str
 void pw_netconf_free(struct pw_netconf *c)
 {
     json_decref(c->root);
-    c->root = NULL;
+    json_decref(c->looked_up);
+    c->root = c->looked_up = NULL;
 }
 
 const char *pw_netconf_no_uplink(const struct pw_netconf *c)

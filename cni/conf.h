@@ -36,8 +36,9 @@ enum pw_version {
 extern const char *const pw_version_names[PW_VERSIONS];
 
 #define PW_MAX_REQUESTED 16
+#define PW_DEVICE_ANNOTATION "podwire.io/device"
 
-/* A configuration as read. Owns `root`; all else is a value or points into it. */
+/* A configuration as read. Owns `root` and `looked_up`; all else is a value or points into them. */
 struct pw_netconf {
     json_t *root;
     enum pw_version version;
@@ -67,6 +68,13 @@ struct pw_netconf {
     json_t *prev_result;   /* object or NULL */
     json_t *valid;         /* GC: list, NULL when the key is missing */
     json_t *ip_ranges;     /* capability; list or NULL */
+
+    /* What podwired is asked about the pod, in ADD (cni/lookup.h). */
+    const char *lookup;   /* podwired's socket; NULL: it is not asked */
+    bool lookup_required; /* no ADD without its answer */
+    json_t *looked_up;    /* its answer, which others point into; owned, or NULL */
+    char unanswered[128]; /* why there is none; "": there is, or it was not asked */
+    char by_lookup[256];  /* text of device_from */
 
     /* What the pod or its runtime asked for. */
     const char *pod_device;      /* NULL: nothing */

@@ -9,6 +9,7 @@
 #include <time.h>
 
 #include "cni/cmd.h"
+#include "cni/lookup.h"
 #include "cni/result.h"
 #include "loader/base/cleanup.h"
 #include "loader/latency.h"
@@ -68,6 +69,11 @@ static void warn(const struct pw_req *req)
             "podwire: network %s: '%s' in \"uplinks\" is no device of this node: what comes by it "
             "later goes by the stack until it is found\n",
             req->conf.name, uplink);
+    if (req->conf.unanswered[0])
+        fprintf(stderr,
+                "podwire: network %s: podwired does not say the pod's device (%s): it is taken "
+                "from the list\n",
+                req->conf.name, req->conf.unanswered);
 }
 
 static int dispatch_redirect(struct pw_req *req, json_t **answer, struct pw_err *err)
@@ -111,7 +117,8 @@ static int dispatch(struct pw_req *req, json_t **answer, struct pw_err *err)
         return dispatch_redirect(req, answer, err);
     switch (req->env.command) {
     case PW_CNI_ADD:
-        return pw_cmd_add(req, answer, err);
+        rc = pw_lookup_device(&req->conf, &req->env, err);
+        return rc ? rc : pw_cmd_add(req, answer, err);
     case PW_CNI_DEL:
         return pw_cmd_del(req, err);
     case PW_CNI_CHECK_CMD:

@@ -71,5 +71,7 @@ int pw_lock(enum pw_lock_kind kind, struct pw_err *err);
 /* The same of the one agent of a node, for as long as it runs. -EBUSY: another has it. */
 #define PW_AGENT_LOCK_FILE PW_RUN_DIR "/agent.lock"
 int pw_lock_agent(struct pw_err *err);
+/* Where the plugin asks it for the device of a pod (agent/lookup.h). */
+#define PW_AGENT_SOCKET PW_RUN_DIR "/agent.sock"
 
 #endif

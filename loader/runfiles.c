@@ -85,8 +85,10 @@ static void clean_agent(void)
     struct pw_err err = PW_ERR_INIT;
     pw_fd lock = pw_lock_agent(&err);
 
-    if (lock >= 0)
-        unlink(PW_AGENT_LOCK_FILE);
+    if (lock < 0)
+        return;
+    unlink(PW_AGENT_SOCKET);
+    unlink(PW_AGENT_LOCK_FILE);
 }
 
 void pw_run_clean(void)

@@ -8,7 +8,8 @@ The state outlives the process: killed and started again it is an API server tha
 
 Tests steer it over the same port:
   PUT    /control/nodes/NAME        {"podCIDRs": [...], "addresses": [...]} or a whole Node
-  PUT    /control/pods/NS/NAME      whole Pod, or {"uid": ...}; with "nodeName"
+  PUT    /control/pods/NS/NAME      whole Pod, or {"uid": ...}; with "nodeName", "runtimeClassName",
+                                    "annotations"
   DELETE /control/nodes/NAME, /control/pods/NS/NAME
   POST   /control/many/N            nodes n0001 ... as large as real ones
   POST   /control/set               {"token": TEXT, "status": 500, "silent": true, "slow": BYTES/S,
@@ -159,8 +160,9 @@ class Handler(BaseHTTPRequestHandler):
                         obj = node(name, spec)
                     else:
                         obj = spec if "metadata" in spec else {
-                            "metadata": {"namespace": parts[1], "name": parts[2], "uid": spec.get("uid", "")},
-                            "spec": {"nodeName": spec.get("nodeName", "")}}
+                            "metadata": {"namespace": parts[1], "name": parts[2], "uid": spec.get("uid", ""),
+                                         "annotations": spec.get("annotations", {})},
+                            "spec": {k: spec[k] for k in ("nodeName", "runtimeClassName") if k in spec}}
                     change(kind, name, obj, "MODIFIED" if name in state[kind] else "ADDED")
             else:
                 return self.status(404, "no such control")
@@ -195,8 +197,8 @@ class Handler(BaseHTTPRequestHandler):
             return self.watch(kind, query)
         return self.list(kind, query)
 
-    def select(self, kind, query):
-        items = list(state[kind].values())
+    @staticmethod
+    def select(items, query):
         sel = query.get("fieldSelector", "")
         if sel.startswith("spec.nodeName="):
             items = [i for i in items if i.get("spec", {}).get("nodeName") == sel.split("=", 1)[1]]
@@ -205,7 +207,7 @@ class Handler(BaseHTTPRequestHandler):
     def list(self, kind, query):
         with lock:
             stats["lists"] += 1
-            items = self.select(kind, query)
+            items = self.select(list(state[kind].values()), query)
             version = state["version"]
             cont = query.get("continue")
             limit = knobs["page"] or int(query.get("limit") or 0)
@@ -242,11 +244,11 @@ class Handler(BaseHTTPRequestHandler):
         self.end_headers()
         stats["open"] += 1
         try:
-            self.stream(kind, since, end)
+            self.stream(kind, since, end, query)
         finally:
             stats["open"] -= 1
 
-    def stream(self, kind, since, end):
+    def stream(self, kind, since, end, query):
         mark = time.time() + knobs["bookmarks"]
         mute = False
         while time.time() < end:
@@ -270,7 +272,8 @@ class Handler(BaseHTTPRequestHandler):
                 self.chunk(b'{"type":"ADDED","object":{"metadata":{"name":7,"x":[}}}\n')
                 break
             for v, _, typ, obj in news:
-                self.chunk({"type": typ, "object": obj})
+                if self.select([obj], query):
+                    self.chunk({"type": typ, "object": obj})
                 since = v
             if time.time() >= mark:
                 self.chunk({"type": "BOOKMARK", "object": {"kind": "Node", "metadata": {"resourceVersion": str(version)}}})

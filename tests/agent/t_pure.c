@@ -6,6 +6,7 @@
 #include "agent/conflist.h"
 #include "agent/kube.h"
 #include "agent/pick.h"
+#include "agent/pods.h"
 #include "loader/base/cleanup.h"
 #include "tests/lib/tap.h"
 
@@ -238,7 +239,13 @@ static void confs(void)
          "must end in .conflist"},
         {"{\"cni\": {\"plugin\": {\"mtu\": 1}}}", "'cni.plugin.mtu' is the agent's to write"},
         {"{\"cni\": {\"after\": [{}]}}", "has no 'type'"},
-        {"{\"runtimeClasses\": {\"kata\": {}}}", "needs 'device' and 'directory'"},
+        {"{\"runtimeClasses\": {\"kata\": {}}}", "'runtimeClasses.kata' needs 'device'"},
+        {"{\"runtimeClasses\": {\"kata\": {\"device\": \"tap\", \"plugin\": {}}}}",
+         "'plugin' is for a list of its own"},
+        {"{\"lookupRequired\": 1}", "'lookupRequired' must be true or false"},
+        {"{\"clusterRanges\": [\"10.0.0.0/8\"], \"lookupRequired\": true}", "nothing is looked up"},
+        {"{\"cni\": {\"plugin\": {\"lookup\": \"/x\"}}}",
+         "'cni.plugin.lookup' is the agent's to write"},
         {"{\"runtimeClasses\": {\"kata\": {\"device\": \"tap\", \"dir\": \"\"}}}",
          "unknown key 'runtimeClasses.kata.dir'"},
         {"{\"clusterRanges\": [\"10.0.0.0/8\"], \"runtimeClasses\": {\"kata\": {\"device\": "
@@ -297,6 +304,96 @@ static void lists(void)
     is_int(pw_conflist_decide(false, false, 30, 5, &since), PW_CONFLIST_KEEP, "not known: kept");
 }
 
+/* ---- pods to look up ---- */
+
+static int put_pod(struct pw_pods *p, const char *text, bool deleted)
+{
+    pw_json *o = json_loads(text, 0, NULL);
+    return pw_pods_put(p, o, deleted, NULL);
+}
+
+static const char *device_of(const struct pw_pods *p, const char *name, const char *uid)
+{
+    static char text[200];
+    struct pw_pod_question q = {.namespace = "ns"};
+    snprintf(q.name, sizeof(q.name), "%s", name);
+    snprintf(q.uid, sizeof(q.uid), "%s", uid);
+    const struct pw_pod *pod = pw_pods_find(p, &q);
+    pw_json *o = pod ? pw_pods_device(pod) : json_null();
+    pw_free char *dump = json_dumps(o, JSON_COMPACT | JSON_ENCODE_ANY | JSON_SORT_KEYS);
+
+    snprintf(text, sizeof(text), "%s", dump);
+    return text;
+}
+
+#define POD(name, uid, more)                                                                       \
+    "{\"metadata\":{\"namespace\":\"ns\",\"name\":\"" name "\",\"uid\":\"" uid "\"" more "}"
+
+static void pods(void)
+{
+    static const char text[] = "{\"clusterRanges\": [\"10.244.0.0/16\"],"
+                               "\"runtimeClasses\": {\"kata\": {\"device\": \"tap\"}}}";
+    static const char kata[] = "{\"device\":\"tap\",\"runtimeClass\":\"kata\"}";
+    pw_cleanup(pw_agent_conf_free) struct pw_agent_conf conf = {0};
+    pw_cleanup(pw_pods_free) struct pw_pods p = {.conf = &conf};
+
+    pw_agent_conf_init(&conf);
+    is_int(pw_agent_conf_parse(text, strlen(text), &conf, NULL), 0, "pods: a configuration");
+    pw_json *list = pw_conflist_make(&conf, NULL, NULL, 0);
+    const json_t *e = json_array_get(json_object_get(list, "plugins"), 0);
+    is_str(json_string_value(json_object_get(e, "lookup")), "/run/podwire/agent.sock",
+           "list: where to ask");
+    put_pod(&p, POD("a", "1", "},\"spec\":{\"runtimeClassName\":\"kata\"}"), false);
+    put_pod(&p, POD("b", "2", "},\"spec\":{\"runtimeClassName\":\"kat\"}"), false);
+    put_pod(&p, POD("c", "3", ",\"annotations\":{\"podwire.io/device\":\"veth\"}}"), false);
+    put_pod(&p, POD("d", "4", ",\"annotations\":{\"kubernetes.io/config.mirror\":\"h\"}}"), false);
+    is_int(put_pod(&p, "{\"metadata\":{\"name\":\"x\"}}", false), -EBADMSG,
+           "pods: without namespace");
+    is_str(device_of(&p, "a", "1"), kata, "pods: of a class");
+    is_str(device_of(&p, "a", ""), kata, "pods: by name alone");
+    is_str(device_of(&p, "a", "2"), "null", "pods: another uid");
+    is_str(device_of(&p, "b", "2"), "{}", "pods: a class without a device");
+    is_str(device_of(&p, "c", "3"), "{\"annotation\":\"veth\"}", "pods: an annotation");
+    is_str(device_of(&p, "d", "h"), "{}", "pods: a static one's uid");
+    is_str(device_of(&p, "d", "4"), "null", "pods: not the API's uid of it");
+    put_pod(&p, POD("a", "9", "}"), false);
+    is_str(device_of(&p, "a", "9"), "{}", "pods: made anew");
+    put_pod(&p, POD("a", "9", "}"), true);
+    is_str(device_of(&p, "a", "9"), "null", "pods: deleted");
+    pw_pods_begin(&p);
+    put_pod(&p, POD("c", "3", "}"), false);
+    pw_pods_end(&p);
+    is_int((long)p.n, 1, "pods: what a new list does not have is gone");
+    is_str(device_of(&p, "c", "3"), "{}", "pods: what it has is there");
+}
+
+static void questions(void)
+{
+    static const struct {
+        const char *in;
+        int rc;
+    } cases[] = {
+        {"{\"namespace\":\"n\",\"name\":\"p\",\"uid\":\"u\"}", 0},
+        {"{\"namespace\":\"n\",\"name\":\"p\",\"uid\":\"\"}", 0},
+        {"{\"namespace\":\"n\",\"name\":\"p\"}", 0},
+        {"{\"namespace\":\"n\",\"name\":\"p\",\"uid\":1}", -EINVAL},
+        {"{\"namespace\":\"n\"}", -EINVAL},
+        {"{\"namespace\":\"\",\"name\":\"p\"}", -EINVAL},
+        {"{\"namespace\":\"n\\u0000\",\"name\":\"p\"}", -EINVAL},
+        {"{\"namespace\":\"n\",\"name\":\"p\",\"name\":\"q\"}", -EINVAL},
+        {"{\"namespace\":\"0123456789012345678901234567890123456789012345678901234567890123\","
+         "\"name\":\"p\"}",
+         -EINVAL},
+        {"[]", -EINVAL},
+        {"", -EINVAL},
+    };
+    struct pw_pod_question q;
+
+    for (size_t i = 0; i < PW_ARRAY_SIZE(cases); i++)
+        is_int(pw_pods_question(cases[i].in, strlen(cases[i].in), &q, NULL), cases[i].rc,
+               "question: %s", cases[i].in);
+}
+
 /* ---- kubeconfig ---- */
 
 #define KUBECONFIG(cluster, user)                                                                  \
@@ -353,6 +450,8 @@ int main(void)
     clusters();
     confs();
     lists();
+    pods();
+    questions();
     kubeconfigs();
     return tap_done();
 }

@@ -51,4 +51,7 @@ is "else none of it" "$(the "$daemonset|[.hostPID,.containers[0].securityContext
 # What the agent may do: nothing but see, and no more rights on the node than it needs.
 is "RBAC" "$("$R" json "$PLAIN/podwire.yaml" | jq -c 'select(.kind=="ClusterRole").rules')" \
     '[{"apiGroups":[""],"resources":["nodes"],"verbs":["get","list","watch"]},{"apiGroups":[""],"resources":["pods"],"verbs":["list"]}]'
+classes() { the 'select(.kind=="ClusterRole").rules[1].verbs' "config={clusterRanges: [\"10.9.0.0/16\"], runtimeClasses: $1}"; } # YAML
+is "RuntimeClasses to look up: pods are followed" "$(classes '{kata: {device: tap}, own: {device: tap, directory: /d}}')" '["list","watch"]'
+is "with lists of their own they are not" "$(classes '{own: {device: tap, directory: /d}}')" '["list"]'
 is "the agent's container is not privileged" "$("$R" json "$PLAIN/podwire.yaml" | jq -c "$daemonset|.containers[0].securityContext.privileged")" null

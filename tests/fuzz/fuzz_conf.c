@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The configuration on stdin, from bytes to a plan. First byte: command and kernel's features. */
+/* The configuration on stdin, from bytes to a plan. First byte: command and kernel's features. What
+ * is one is also taken for podwired's answer about the pod. */
 #include "cni/ipam_range.h"
+#include "cni/lookup.h"
 #include "cni/plan.h"
 #include "cni/result.h"
 
@@ -42,6 +44,18 @@ static void plan(struct pw_req *req, uint8_t bits)
     pw_ranges_free(&ranges);
 }
 
+/* A device is one afterwards, or there is a reason. */
+static void look_up(const char *text, size_t size)
+{
+    struct pw_err err = PW_ERR_INIT;
+    struct pw_netconf conf = PW_NETCONF_INIT;
+    int rc = pw_lookup_take(&conf, text, size, &err);
+
+    if (rc ? !err.msg[0] || conf.device || conf.pod_device : !pw_choice_name(conf.device))
+        abort();
+    pw_netconf_free(&conf);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct pw_req req = {.env = {.container_id = "c", .ifname = "eth0", .args = "IP=10.1.0.9"}};
@@ -52,6 +66,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     req.env.command = (enum pw_cni_command)(data[0] % 6);
     const char *text = (const char *)data + 1;
     pw_netconf_version(text, size - 1);
+    look_up(text, size - 1);
     int rc = pw_netconf_parse(text, size - 1, &req.env, &req.conf, &err);
     if (rc) {
         /* Every refusal has a code of the specification and words. */

@@ -1,17 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What an API server sends, from bytes to peers. First byte: a watch or a list, and in which pieces
- * it comes. What is picked out must be JSON, and the same in whatever pieces it came. */
+/* What an API server sends, from bytes to peers and pods; and a plugin's question for one of them.
+ * First byte: a watch or a list, and in which pieces it comes. What is picked out must be JSON, and
+ * the same in whatever pieces it came. */
 #include <stdlib.h>
 #include <string.h>
 
 #include "agent/cluster.h"
 #include "agent/pick.h"
+#include "agent/pods.h"
 #include "loader/base/cleanup.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 struct run {
     struct pw_cluster cluster;
+    struct pw_pods pods;
     bool list, changed;
     size_t objects, bytes;
 };
@@ -29,7 +32,10 @@ static int object(void *arg, const char *text, size_t len, struct pw_err *err)
         abort();
     if (!o || !json_is_object(node))
         return pw_err_set(err, -EBADMSG, "not an object");
-    pw_cluster_put(&r->cluster, node, type && strcmp(type, "DELETED") == 0, &r->changed, NULL);
+    bool deleted = type && strcmp(type, "DELETED") == 0;
+    pw_cluster_put(&r->cluster, node, deleted, &r->changed, NULL);
+    if (pw_pods_put(&r->pods, node, deleted, NULL) == 0 && r->pods.n && !deleted)
+        json_decref(pw_pods_device(&r->pods.pod[r->pods.n - 1]));
     return 0;
 }
 
@@ -81,10 +87,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     if (size < 1)
         return 0;
-    struct run a = {.list = data[0] & 1}, b = {.list = data[0] & 1};
+    static const struct pw_agent_conf conf = {.classes = {{.name = "kata", .device = "tap"}},
+                                              .n_classes = 1};
+    struct run a = {.pods.conf = &conf, .list = data[0] & 1}, b = a;
     const char *text = (const char *)data + 1;
     size_t step = 1 + (data[0] >> 1);
 
+    struct pw_pod_question q;
+    if (pw_pods_question(text, size - 1, &q, NULL) == 0 && (!q.name[0] || !q.namespace[0]))
+        abort();
     pw_cluster_begin(&a.cluster);
     int rc = feed(&a, text, size - 1, size);
     if (rc != feed(&b, text, size - 1, step) || a.objects != b.objects || a.bytes != b.bytes ||
@@ -94,5 +105,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     pw_cluster_end(&a.cluster, &a.changed);
     pw_cluster_free(&a.cluster);
     pw_cluster_free(&b.cluster);
+    pw_pods_free(&a.pods);
+    pw_pods_free(&b.pods);
     return 0;
 }
