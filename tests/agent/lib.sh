@@ -24,6 +24,7 @@ export LIST=/etc/cni/net.d/10-podwire.conflist
 api_pid='' agent_pid=''
 
 api_up() {
+    rm -f "$TMP/api.out" # of the one before, which was ready too
     python3 "$TOP/tests/agent/fake_api.py" "${API_ARGS[@]}" >"$TMP/api.out" 2>>"$TMP/api.err" &
     api_pid=$!
     wait_for 20 grep -q ready "$TMP/api.out" || bail "the API server of the tests does not start"
