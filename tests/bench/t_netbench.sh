@@ -88,9 +88,9 @@ if [ -x "$BUILD/podwire" ] && [ -w /dev/net/tun ]; then
         is "in all places, never forwarded by the stack, IPv$family" "$(q '[.results[]|select(.path!="host" and
             .rate and .audit.device_packets > 0 and .audit.forwarded_by_stack*50 <= .audit.device_packets)]|length')" 18
         must ok "writes frames to their taps, IPv$family" "$nb" "${short[@]}" --family $family --rounds 1 \
-            --paths podwire-tap,podwire-pod-tap --workloads tap-rate --json "$TMP/r.json"
+            --paths podwire-tap,podwire-pod-tap --workloads tap-rate --json "$TMP/taps.json"
         is "and beside them to one of mirred, which is the baseline, IPv$family" \
-            "$(q '[.results[]|select(.rate and .audit.device_packets > 0)|.path]|sort|join(" ")')" \
+            "$(jq -r '[.results[]|select(.rate and .audit.device_packets > 0)|.path]|sort|join(" ")' "$TMP/taps.json")" \
             "podwire-pod-tap podwire-pod-tap podwire-tap podwire-tap tap-mirred-ptp tap-mirred-ptp"
     done
     is "a back-end's CPU time counts" "$(q '[.results[]|select(.path=="podwire-vhost-user" and .workload=="udp-rr")|
