@@ -236,14 +236,6 @@ static void refuse(const struct pw_cluster *c, struct claim *claim, const char *
                  pw_addr_text(&claim->range, true, text), because);
 }
 
-static bool within(const struct pw_addr *a, const struct pw_addr *ranges, size_t n)
-{
-    for (size_t i = 0; i < n; i++)
-        if (pw_addr_in(a, &ranges[i]) && a->prefix >= ranges[i].prefix)
-            return true;
-    return false;
-}
-
 static void judge(const struct pw_cluster *c, const struct pw_node *self, struct claim *claims,
                   size_t n, const struct pw_addr *ranges, size_t n_ranges, size_t *refused,
                   char why[320])
@@ -256,7 +248,7 @@ static void judge(const struct pw_cluster *c, const struct pw_node *self, struct
         bool mine = false;
         for (size_t j = 0; self && j < self->peer.n_pods; j++)
             mine |= overlap(&cl->range, &self->peer.pods[j]);
-        if (!within(&cl->range, ranges, n_ranges)) {
+        if (!pw_addr_within(&cl->range, ranges, n_ranges)) {
             refuse(c, cl, "is not within the cluster's ranges (clusterRanges)", refused, why);
         } else if (mine) {
             refuse(c, cl, "overlaps this node's own", refused, why);

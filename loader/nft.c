@@ -50,6 +50,12 @@ static uint64_t mix(uint64_t h, const void *data, size_t n)
     return h;
 }
 
+/* A table's comment: by it the next look knows whether all is as it was made. */
+static void tell_content(uint64_t hash, char comment[PW_NFT_COMMENT])
+{
+    snprintf(comment, PW_NFT_COMMENT, "made by podwire, content %016llx", (unsigned long long)hash);
+}
+
 static void content_of(const struct pw_node_conf *conf, struct content *c)
 {
     uint64_t h = 0xcbf29ce484222325U;
@@ -71,23 +77,25 @@ static void content_of(const struct pw_node_conf *conf, struct content *c)
         h = mix(h, &c->native4[i], sizeof(c->native4[i]));
     for (size_t i = 0; i < c->n6; i++)
         h = mix(h, &c->native6[i], sizeof(c->native6[i]));
-    snprintf(c->comment, sizeof(c->comment), "made by podwire, content %016llx",
-             (unsigned long long)h);
+    tell_content(h, c->comment);
+}
+
+static bool chain_has(struct pw_nl *nfnl, const char *table, const char *name, size_t rules)
+{
+    struct pw_nft_chain chain;
+
+    return pw_nft_chain_get(nfnl, FAMILY, table, name, &chain, NULL) == 0 && chain.use == rules;
 }
 
 bool pw_nft_in_place(struct pw_nl *nfnl, const struct pw_node_conf *conf)
 {
     struct pw_nft_table table;
-    struct pw_nft_chain chain;
     struct content c;
 
     content_of(conf, &c);
     return pw_nft_table_get(nfnl, FAMILY, TABLE, &table, NULL) == 0 &&
-           strcmp(table.comment, c.comment) == 0 &&
-           pw_nft_chain_get(nfnl, FAMILY, TABLE, CHAIN_RAW, &chain, NULL) == 0 && chain.use == 1 &&
-           (!conf->masquerade ||
-            (pw_nft_chain_get(nfnl, FAMILY, TABLE, CHAIN_NAT, &chain, NULL) == 0 &&
-             chain.use == NAT_RULES));
+           strcmp(table.comment, c.comment) == 0 && chain_has(nfnl, TABLE, CHAIN_RAW, 1) &&
+           (!conf->masquerade || chain_has(nfnl, TABLE, CHAIN_NAT, NAT_RULES));
 }
 
 static void notrack_rule(struct pw_nlbatch *b, uint32_t mark)
@@ -171,14 +179,6 @@ int pw_nft_remove(struct pw_nl *nfnl, struct pw_err *err)
 
 /* ---- the tunnel's ---- */
 
-static bool chain_has(struct pw_nl *nfnl, const char *name, size_t rules)
-{
-    struct pw_nft_chain chain;
-
-    return pw_nft_chain_get(nfnl, FAMILY, TUNNEL_TABLE, name, &chain, NULL) == 0 &&
-           chain.use == rules;
-}
-
 static void tunnel_rule(struct pw_nlbatch *b, const char *chain, const struct pw_addr *node,
                         uint16_t port)
 {
@@ -215,10 +215,10 @@ int pw_nft_tunnel_up(struct pw_nl *nfnl, uint16_t port, const struct pw_addr *no
 
     for (size_t i = 0; i < n; i++)
         h = mix(h, node[i].b, sizeof(node[i].b));
-    snprintf(comment, sizeof(comment), "made by podwire, content %016llx", (unsigned long long)h);
+    tell_content(h, comment);
     if (pw_nft_table_get(nfnl, FAMILY, TUNNEL_TABLE, &table, NULL) == 0 &&
-        strcmp(table.comment, comment) == 0 && chain_has(nfnl, CHAIN_IN, n) &&
-        chain_has(nfnl, CHAIN_OUT, n))
+        strcmp(table.comment, comment) == 0 && chain_has(nfnl, TUNNEL_TABLE, CHAIN_IN, n) &&
+        chain_has(nfnl, TUNNEL_TABLE, CHAIN_OUT, n))
         return 0;
     ++*changes;
     pw_nft_begin(&b);

@@ -110,14 +110,6 @@ struct beside {
     char *name;
 };
 
-static bool within(const struct pw_addr *list, size_t n, const struct pw_addr *a)
-{
-    for (size_t i = 0; i < n; i++)
-        if (list[i].family == a->family && list[i].prefix <= a->prefix && pw_addr_in(a, &list[i]))
-            return true;
-    return false;
-}
-
 static int on_way(const void *entry, void *arg, struct pw_err *err)
 {
     static const char *const others[] = {"vxlan", "geneve", "bridge"};
@@ -127,8 +119,9 @@ static int on_way(const void *entry, void *arg, struct pw_err *err)
 
     (void)err;
     if (r->type != RTN_UNICAST || r->table != RT_TABLE_MAIN || !r->oif || r->oif == b->seen ||
-        b->name[0] || has(b->up, r->oif) || !within(b->conf->native, b->conf->n_native, &r->dst) ||
-        within(b->conf->pods, b->conf->n_pods, &r->dst))
+        b->name[0] || has(b->up, r->oif) ||
+        !pw_addr_within(&r->dst, b->conf->native, b->conf->n_native) ||
+        pw_addr_within(&r->dst, b->conf->pods, b->conf->n_pods))
         return 0;
     b->seen = r->oif;
     if (pw_link_get(b->rtnl, r->oif, NULL, &link, NULL) || !link.has_mac ||

@@ -82,6 +82,14 @@ bool pw_addr_in(const struct pw_addr *a, const struct pw_addr *range)
     return pw_addr_same(&masked, &net);
 }
 
+bool pw_addr_within(const struct pw_addr *a, const struct pw_addr *ranges, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (a->prefix >= ranges[i].prefix && pw_addr_in(a, &ranges[i]))
+            return true;
+    return false;
+}
+
 static int hex(char c)
 {
     if (c >= '0' && c <= '9')

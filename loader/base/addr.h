@@ -25,6 +25,8 @@ int pw_addr_parse(const char *text, struct pw_addr *out, struct pw_err *err);
 const char *pw_addr_text(const struct pw_addr *a, bool with_prefix, char buf[PW_ADDR_STRLEN]);
 /* Whether `a` lies in `range`. */
 bool pw_addr_in(const struct pw_addr *a, const struct pw_addr *range);
+/* Whether the range `a` lies wholly in one of the `n` ranges. */
+bool pw_addr_within(const struct pw_addr *a, const struct pw_addr *ranges, size_t n);
 /* Same family and address; prefixes are not compared. */
 bool pw_addr_same(const struct pw_addr *a, const struct pw_addr *b);
 /* The range with all host bits cleared. */
