@@ -44,6 +44,7 @@ struct pw_agent {
     size_t n_suspects;
     struct pw_watch pods;
     char pods_selector[800];
+    struct pw_lookup *lookup; /* opened and closed by main; NULL: nothing is looked up */
 
     unsigned long syncs, sync_failures, swept, reconciled, restarted;
 };

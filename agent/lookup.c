@@ -32,6 +32,7 @@ struct pw_lookup {
     int listener, epoll;
     size_t n;
     struct client client[CLIENTS];
+    struct pw_lookup_counts counts;
 };
 
 /* ---- clients ---- */
@@ -70,8 +71,10 @@ static void try(struct pw_lookup *l, struct client *c)
 {
     const struct pw_pod *pod = pw_pods_find(&l->pods, &c->q);
 
-    if (pod)
-        answer(l, c, pw_pods_device(pod));
+    if (!pod)
+        return;
+    l->counts.answered++;
+    answer(l, c, pw_pods_device(pod));
 }
 
 /* In its time; else the API is what it waited for. */
@@ -85,6 +88,7 @@ static void time_out(struct pw_lookup *l, struct client *c)
         return;
     }
     pw_log(PW_LOG_WARN, "lookup: %s/%s: %s", c->q.namespace, c->q.name, why);
+    l->counts.timed_out++;
     refuse(l, c, why);
 }
 
@@ -118,12 +122,15 @@ static void hear(struct pw_lookup *l, struct client *c)
         return;
     /* Gone, or there is more to come than a question. */
     if (n <= 0 || c->asked) {
+        l->counts.left += c->asked;
         drop(l, c);
         return;
     }
     if ((size_t)n > sizeof(text)) {
+        l->counts.refused++;
         refuse(l, c, "too long a question");
     } else if (pw_pods_question(text, (size_t)n, &c->q, &err)) {
+        l->counts.refused++;
         refuse(l, c, err.msg);
     } else {
         c->asked = true;
@@ -230,6 +237,15 @@ int pw_lookup_open(struct pw_lookup **out, struct pw_agent *a, struct pw_err *er
 int pw_lookup_fd(const struct pw_lookup *l)
 {
     return l ? l->epoll : -1;
+}
+
+struct pw_lookup_counts pw_lookup_counts(const struct pw_lookup *l)
+{
+    struct pw_lookup_counts c = l->counts;
+
+    c.followed = pw_watch_well(&l->watch);
+    c.pods = l->pods.n;
+    return c;
 }
 
 double pw_lookup_run(struct pw_lookup *l, double now)

@@ -30,4 +30,15 @@ int pw_lookup_fd(const struct pw_lookup *l);
 double pw_lookup_run(struct pw_lookup *l, double now);
 void pw_lookup_close(struct pw_lookup *l);
 
+/* For the metrics. */
+struct pw_lookup_counts {
+    bool followed; /* the API tells of the node's pods */
+    size_t pods;   /* that are known */
+    unsigned long answered;
+    unsigned long timed_out; /* the pod was not known in time */
+    unsigned long refused;   /* not understood */
+    unsigned long left;      /* who asked was gone before the answer */
+};
+struct pw_lookup_counts pw_lookup_counts(const struct pw_lookup *l);
+
 #endif

@@ -201,19 +201,19 @@ static int take_turn(struct pw_err *err)
 }
 
 /* Until a signal to end. */
-static void loop(struct pw_agent *a, struct pw_http *http, struct pw_lookup *lookup, int signals)
+static void loop(struct pw_agent *a, struct pw_http *http, int signals)
 {
     struct curl_waitfd fds[3] = {{.fd = signals, .events = CURL_WAIT_POLLIN}};
     unsigned n = 1;
 
     if (http)
         fds[n++] = (struct curl_waitfd){.fd = pw_http_fd(http), .events = CURL_WAIT_POLLIN};
-    if (lookup)
-        fds[n++] = (struct curl_waitfd){.fd = pw_lookup_fd(lookup), .events = CURL_WAIT_POLLIN};
+    if (a->lookup)
+        fds[n++] = (struct curl_waitfd){.fd = pw_lookup_fd(a->lookup), .events = CURL_WAIT_POLLIN};
     for (;;) {
         double now = pw_clock();
         double wait = pw_agent_run(a, now) - now, served = pw_http_timeout(http);
-        double asked = pw_lookup_run(lookup, now) - now;
+        double asked = pw_lookup_run(a->lookup, now) - now;
         int running;
         if (served >= 0 && served < wait)
             wait = served;
@@ -237,7 +237,6 @@ static void loop(struct pw_agent *a, struct pw_http *http, struct pw_lookup *loo
 static int serve(struct pw_agent_conf *conf, struct pw_err *err)
 {
     struct pw_kube kube = {0};
-    struct pw_lookup *lookup = NULL;
     struct pw_http *http = NULL;
     struct pw_agent a;
     sigset_t set;
@@ -257,14 +256,14 @@ static int serve(struct pw_agent_conf *conf, struct pw_err *err)
     if (!rc && a.conf.listen[0])
         rc = pw_http_open(&http, a.conf.listen, &a, err);
     if (!rc && pw_agent_conf_looks_up(&a.conf))
-        rc = pw_lookup_open(&lookup, &a, err);
+        rc = pw_lookup_open(&a.lookup, &a, err);
     if (!rc) {
         pw_log(PW_LOG_INFO, "podwired %s, node %s, API %s", PW_VERSION, a.conf.node_name,
                a.kube.server);
-        loop(&a, http, lookup, signals);
+        loop(&a, http, signals);
         pw_log(PW_LOG_INFO, "ends; the datapath and its pods go on");
     }
-    pw_lookup_close(lookup);
+    pw_lookup_close(a.lookup);
     pw_http_close(http);
     pw_agent_close(&a);
     return rc;

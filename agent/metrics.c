@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "agent/clock.h"
+#include "agent/lookup.h"
 #include "loader/ctl/gather.h"
 #include "loader/latency.h"
 #include "loader/obj.h"
@@ -257,6 +258,24 @@ static void cluster(FILE *f, const struct pw_agent *a)
         (double)a->restarted);
 }
 
+static void lookups(FILE *f, const struct pw_agent *a)
+{
+    const char *name = "podwire_lookups_total";
+
+    if (!a->lookup)
+        return;
+    struct pw_lookup_counts c = pw_lookup_counts(a->lookup);
+    one(f, "podwire_lookup_api_up", "gauge", "Whether the API's pods of this node are followed.",
+        c.followed);
+    one(f, "podwire_lookup_pods", "gauge", "Pods of this node whose device is known.",
+        (double)c.pods);
+    head(f, name, "counter", "Pods that the plugin asked for, by what became of it.");
+    fprintf(f,
+            "%s{result=\"answered\"} %lu\n%s{result=\"timed_out\"} %lu\n"
+            "%s{result=\"refused\"} %lu\n%s{result=\"left\"} %lu\n",
+            name, c.answered, name, c.timed_out, name, c.refused, name, c.left);
+}
+
 /* /proc/self/statm: the second number is what is resident. */
 static double resident(void)
 {
@@ -287,6 +306,7 @@ int pw_metrics_write(const struct pw_agent *a, char **out, size_t *len)
         return -ENOMEM;
     datapath(f, a->dp);
     cluster(f, a);
+    lookups(f, a);
     cni(f);
     endpoints(f, a->dp);
     maps(f, a->dp);

@@ -42,9 +42,16 @@ is "a class without a folder has no list" "$(find /etc/cni -name '*.conflist' | 
 is "that of a class asks nobody" "$(jq .plugins[0].lookup /etc/cni/own.d/10-podwire.conflist)" null
 is "the socket is root's alone" "$(command stat -c '%F %a %u' $SOCKET)" "socket 600 0"
 
+counted() { curl -s http://127.0.0.1:9470/metrics | sed -n "s/^podwire_lookups_total{result=\"$1\"} //p"; }
+counted_is() { [ "$(counted "$1")" = "$2" ]; }
+is "the pods are followed" "$(metric podwire_lookup_api_up)" 1
+is "and counted" "$(metric podwire_lookup_pods)" 2
+is "none was asked for" "$(for r in answered timed_out refused left; do counted $r; done | xargs)" "0 0 0 0"
+
 # --- each rule ---
 kind "by RuntimeClass" tap default kata
 like "says so" "$(why)" "asked for by RuntimeClass kata"
+is "it is counted" "$(counted answered)" 1
 kind "one without" veth default plain
 is "says so" "$(why)" "asked for by configuration"
 is "and warns of nothing" "$(warned)" ""
@@ -80,7 +87,9 @@ kind "a pod with a huge annotation keeps others from nothing" tap default after
 CONF=$(jq -c 'del(.lookup)' "$TMP/conf") kind "a list that does not ask" veth default kata
 
 # --- nothing is known of it ---
+late=$(counted timed_out)
 kind "a pod of another node" veth default far
+is "counted as asked for in vain" "$(counted timed_out)" $((late + 1))
 like "it warns" "$(warned)" "podwired does not say the pod's device \(the API has no such pod on this node\)"
 like "and so does why" "$(why)" "configuration; podwired does not say: the API has no such pod"
 kind "one of its name that was there before" veth default kata u-new
@@ -126,6 +135,8 @@ if what == "garbage":
     for d in (b"x", b"{}", b"[]", b'{"namespace":1,"name":"a"}', b'{"namespace":"","name":""}', b"\xff" * 100,
               b'{"namespace":"a\\u0000","name":"b"}', b"[" * 1000, b"x" * 5000):
         print(ask(d))
+elif what == "leave":
+    to().send(b'{"namespace":"default","name":"nowhere"}')
 elif what == "silent":
     held = [to() for _ in range(300)]
     print("held", flush=True)
@@ -138,7 +149,12 @@ elif what == "user":
     except PermissionError:
         print("refused")
 PY
+refused=$(counted refused)
 is "garbage is answered as such" "$(python3 "$TMP/client.py" garbage | grep -c '"error":')" 9
+is "and counted so" "$(counted refused)" $((refused + 9))
+left=$(counted left)
+python3 "$TMP/client.py" leave
+ok "who leaves before the answer too" wait_for 10 counted_is left $((left + 1))
 is "another user is refused" "$(python3 "$TMP/client.py" user)" refused
 mkfifo "$TMP/hold"
 python3 "$TMP/client.py" silent <"$TMP/hold" >"$TMP/silent" &
@@ -154,6 +170,7 @@ kind "after 300 silent clients" tap default kata
 api_down
 kind "the API down: a known pod" tap default kata
 kind "an unknown one" veth default new
+is "the metrics say so" "$(metric podwire_lookup_api_up)" 0
 like "it warns" "$(warned)" "podwired does not say the pod's device"
 api_up
 wait_for 60 metric_is podwire_api_up 1 || true
@@ -169,6 +186,7 @@ api POST set '{"silent": true}'
 pod_is default/unheard '.runtimeClassName = "kata"'
 kind "an API that has gone silent" veth default unheard
 api POST set '{"silent": false}'
+ok "the metrics are sound" eval 'curl -s http://127.0.0.1:9470/metrics | "$TOP/tests/agent/check_metrics.py"'
 
 # --- the agent stopped, killed, back ---
 kill -STOP "$agent_pid"
