@@ -39,7 +39,7 @@ debs_apt() {
         -o Acquire::Check-Valid-Until=false -o APT::Sandbox::User=root "$@"
 }
 
-debs_lists() { # SUITE [now]: fetch the suite's lists when they are missing or older than a day
+debs_lists() { # SUITE [now], debs_locked: fetch the suite's lists when they are missing or older than a day
     local d=$PODWIRE_CACHE/apt/$1 key=/usr/share/keyrings/debian-archive-keyring.gpg m
     mkdir -p "$d/lists/partial" "$d/cache/archives/partial"
     [ "${2:-}" != now ] && [ -n "$(find "$d/fresh" -mmin -1440 2>/dev/null)" ] && return 0
@@ -50,12 +50,13 @@ debs_lists() { # SUITE [now]: fetch the suite's lists when they are missing or o
     touch "$d/fresh"
 }
 
-# SUITE DIR VERB PACKAGE...: apt-get VERB in DIR, once more with fresh lists if that fails. A suite's
-# lists have one user at a time.
-debs_get() {
+debs_locked() { # SUITE COMMAND...: a suite's lists have one user at a time, else apt-get gives up
     mkdir -p "$PODWIRE_CACHE/apt/$1"
-    (flock 8 && debs_get_alone "$@") 8>"$PODWIRE_CACHE/apt/$1/lock"
+    (flock 8 && "${@:2}") 8>"$PODWIRE_CACHE/apt/$1/lock"
 }
+
+# SUITE DIR VERB PACKAGE...: apt-get VERB in DIR, once more with fresh lists if that fails.
+debs_get() { debs_locked "$1" debs_get_alone "$@"; }
 debs_get_alone() {
     local suite=$1 dir=$2 log=$PODWIRE_CACHE/apt/$1/log try
     shift 2

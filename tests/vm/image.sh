@@ -70,7 +70,7 @@ vm_debian_kernel() { # NAME SUITE
         cat "$made/current"
         return
     fi
-    debs_lists "$2" && image=$(debs_apt "$2" apt-cache depends linux-image-cloud-amd64 |
+    debs_locked "$2" debs_lists "$2" && image=$(debs_apt "$2" apt-cache depends linux-image-cloud-amd64 |
         sed -nE 's/.*Depends: (linux-image-[0-9].*)/\1/p' | head -n1) && [ -n "$image" ] ||
         { [ -e "$made/current" ] && cat "$made/current" && return
           debs_say "no kernel $1 in $2"; return 1; }
