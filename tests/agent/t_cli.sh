@@ -4,24 +4,16 @@
 # command line is refused.
 # Seen to fail: with an option less in the completion.
 . "$(dirname "$0")/../lib/tap.sh"
+. "$TOP/tests/lib/completion.sh"
 [ -x "$BUILD/podwired" ] || skip_all "$BUILD/podwired is not built"
 
-# shellcheck source=deploy/completion/podwired.bash
-. "$TOP/deploy/completion/podwired.bash"
-completes() { # WORD...: what the last is completed to
-    COMP_WORDS=(podwired "$@")
-    COMP_CWORD=$#
-    COMPREPLY=()
-    _podwired
-    printf '%s\n' "${COMPREPLY[@]}" | sort | tr '\n' ' '
-}
 options=$("$BUILD/podwired" --help | grep -oE -- '--[a-z-]+' | sort -u)
-is "completion knows the options" "$(completes '')" "$(tr '\n' ' ' <<<"$options")"
+is "completion knows the options" "$(completes podwired '')" "$(tr '\n' ' ' <<<"$options")"
 is "and the manual page" "$(sed -n '/^.SH OPTIONS/,/^.SH CONF/p' "$TOP/docs/man/podwired.8" | sed 's/[\\]//g' | grep -oE -- '--[a-z-]+' | sort -u)" "$options"
-is "of a beginning" "$(completes --k)" "--kubeconfig "
-is "of values" "$(completes --log-level w)" "warn "
+is "of a beginning" "$(completes podwired --k)" "--kubeconfig "
+is "of values" "$(completes podwired --log-level w)" "warn "
 touch "$TMP/agent.json"
-is "of files" "$(completes --config "$TMP/ag")" "$TMP/agent.json "
+is "of files" "$(completes podwired --config "$TMP/ag")" "$TMP/agent.json "
 for o in $options; do
     rc=0
     "$BUILD/podwired" "$o" >"$TMP/out" 2>&1 </dev/null || rc=$?

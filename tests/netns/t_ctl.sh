@@ -4,6 +4,7 @@
 # completion, manual page. What the answers say of packets is proved elsewhere.
 . "$(dirname "$0")/../lib/tap.sh"
 . "$TOP/tests/lib/node_net.sh"
+. "$TOP/tests/lib/completion.sh"
 need jq script
 
 code() { # exit code of a command
@@ -160,24 +161,15 @@ if [ -e /dev/full ]; then
 fi
 
 # --- completion ---
-# shellcheck source=deploy/completion/podwirectl.bash
-. "$TOP/deploy/completion/podwirectl.bash"
-completes() { # WORD...: what the last is completed to
-    COMP_WORDS=(podwirectl "$@")
-    COMP_CWORD=$#
-    COMPREPLY=()
-    _podwirectl
-    printf '%s\n' "${COMPREPLY[@]}" | sort | tr '\n' ' '
-}
-is "completion knows the commands" "$(completes '' | tr ' ' '\n' | grep -v -e '^-' -e '^$' -e '^help$')" \
+is "completion knows the commands" "$(completes podwirectl '' | tr ' ' '\n' | grep -v -e '^-' -e '^$' -e '^help$')" \
     "$(tr ' ' '\n' <<<"$commands" | sort)"
-is "completion of a beginning" "$(completes un)" "unload "
-is "of arguments" "$(completes redirect o)" "off on "
-is "of options" "$(completes path --pr)" "--proto "
-is "of their values" "$(completes path --proto t)" "tcp "
-is "of pods" "$(completes path pw-)" "pw-1 pw-2 "
+is "completion of a beginning" "$(completes podwirectl un)" "unload "
+is "of arguments" "$(completes podwirectl redirect o)" "off on "
+is "of options" "$(completes podwirectl path --pr)" "--proto "
+is "of their values" "$(completes podwirectl path --proto t)" "tcp "
+is "of pods" "$(completes podwirectl path pw-)" "pw-1 pw-2 "
 for c in $commands; do
-    for o in $(completes "$c" --); do
+    for o in $(completes podwirectl "$c" --); do
         [ "$o" = --help ] || like "$c knows the completed $o" "$(ctl "$c" --help)" "$o"
     done
 done
