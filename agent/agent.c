@@ -7,8 +7,8 @@
 #include <string.h>
 
 #include "agent/backends.h"
-#include "agent/clock.h"
 #include "agent/reconcile.h"
+#include "loader/base/clock.h"
 #include "loader/pin.h"
 
 #define RETRY 5.0       /* seconds, after a failure */
@@ -308,7 +308,7 @@ int pw_agent_init(struct pw_agent *a, struct pw_agent_conf *conf, struct pw_kube
     a->kube = *kube;
     memset(conf, 0, sizeof(*conf));
     memset(kube, 0, sizeof(*kube));
-    a->started = pw_clock();
+    a->started = pw_clock_s();
     a->nodes = (struct pw_watch){.what = "nodes",
                                  .path = "/api/v1/nodes",
                                  .keep = pw_cluster_keep,

@@ -9,7 +9,6 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 
-#include "agent/clock.h"
 #include "agent/pods.h"
 #include "loader/base/cleanup.h"
 #include "loader/pin.h"

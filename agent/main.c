@@ -9,9 +9,9 @@
 #include <sys/stat.h>
 
 #include "agent/agent.h"
-#include "agent/clock.h"
 #include "agent/http.h"
 #include "agent/lookup.h"
+#include "loader/base/clock.h"
 #include "loader/obj.h"
 #include "loader/pin.h"
 
@@ -211,7 +211,7 @@ static void loop(struct pw_agent *a, struct pw_http *http, int signals)
     if (a->lookup)
         fds[n++] = (struct curl_waitfd){.fd = pw_lookup_fd(a->lookup), .events = CURL_WAIT_POLLIN};
     for (;;) {
-        double now = pw_clock();
+        double now = pw_clock_s();
         double wait = pw_agent_run(a, now) - now, served = pw_http_timeout(http);
         double asked = pw_lookup_run(a->lookup, now) - now;
         int running;
@@ -228,7 +228,7 @@ static void loop(struct pw_agent *a, struct pw_http *http, int signals)
             return;
         pw_http_run(http);
         curl_multi_perform(a->multi, &running);
-        pw_agent_transfers(a, pw_clock());
+        pw_agent_transfers(a, pw_clock_s());
         for (unsigned i = 0; i < n; i++)
             fds[i].revents = 0;
     }

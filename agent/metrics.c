@@ -7,8 +7,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "agent/clock.h"
 #include "agent/lookup.h"
+#include "loader/base/clock.h"
 #include "loader/ctl/gather.h"
 #include "loader/latency.h"
 #include "loader/obj.h"
@@ -235,7 +235,7 @@ static void cluster(FILE *f, const struct pw_agent *a)
         (double)a->problems);
     one(f, "podwire_api_up", "gauge", "Whether the API's nodes are followed.", pw_watch_well(w));
     one(f, "podwire_api_silence_seconds", "gauge", "Since the API server last said anything.",
-        w->heard != 0 ? pw_clock() - w->heard : 0);
+        w->heard != 0 ? pw_clock_s() - w->heard : 0);
     one(f, "podwire_api_lists_total", "counter", "Whole lists of nodes read.", (double)w->lists);
     one(f, "podwire_api_watches_total", "counter", "Watches begun.", (double)w->watches);
     one(f, "podwire_api_events_total", "counter", "Events of nodes.", (double)w->events);

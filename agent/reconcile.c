@@ -7,9 +7,9 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "agent/clock.h"
 #include "agent/plugin.h"
 #include "loader/base/cleanup.h"
+#include "loader/base/clock.h"
 #include "loader/base/fs.h"
 #include "loader/kind.h"
 #include "loader/pin.h"
@@ -181,7 +181,7 @@ static void pods_end(void *arg)
         if (!record || !seems_gone(record))
             continue;
         if (pw_plugin_del(&a->conf, a->self.pods, a->self.n_pods, s->id, s->ifname, &err)) {
-            pw_log_new(&a->sweep_trouble, pw_clock(), SAY_AGAIN, PW_LOG_WARN, "reconcile: %s",
+            pw_log_new(&a->sweep_trouble, pw_clock_s(), SAY_AGAIN, PW_LOG_WARN, "reconcile: %s",
                        err.msg);
             continue;
         }

@@ -7,7 +7,7 @@
 #include <string.h>
 #include <sys/random.h>
 
-#include "agent/clock.h"
+#include "loader/base/clock.h"
 #include "loader/base/json.h"
 
 #define PAGE 500
@@ -127,7 +127,7 @@ static size_t arrived(char *data, size_t size, size_t n, void *arg)
     struct pw_watch *w = arg;
 
     n *= size;
-    w->heard = pw_clock();
+    w->heard = pw_clock_s();
     if (pw_request_status(&w->request) != 200) {
         size_t room = sizeof(w->body) - 1 - w->body_len, some = n < room ? n : room;
         memcpy(w->body + w->body_len, data, some);

@@ -203,7 +203,7 @@ void nb_window_start(struct nb_window *w, struct nb_shared *sh)
 {
     memset(w, 0, sizeof(*w));
     w->sh = sh;
-    w->start = nb_now();
+    w->start = pw_clock_ns();
 }
 
 static uint64_t all_bytes(struct nb_shared *sh)
@@ -226,7 +226,7 @@ bool nb_window_step(struct nb_window *w, uint64_t done, uint64_t now)
         w->bytes0 = all_bytes(sh);
         w->sent0 = nb_read(&sh->sent);
         w->phase = 1;
-        w->start = nb_now();
+        w->start = pw_clock_ns();
         if (j->mark)
             nb_mark_begin(j->mark_number);
         return true;
@@ -237,7 +237,7 @@ bool nb_window_step(struct nb_window *w, uint64_t done, uint64_t now)
         if (j->mark)
             nb_mark_end();
         struct nb_sample s = {0}, *o = &sh->out;
-        uint64_t end = nb_now();
+        uint64_t end = pw_clock_ns();
         uint64_t bytes = all_bytes(sh), sent = nb_read(&sh->sent);
         snapshot(sh, &s);
         o->ns = end - w->start;
@@ -331,7 +331,7 @@ static int client_main(void *p)
  * lasts long against the interval, and the parent must not take CPU from it. */
 static int await_client(pid_t pid, uint64_t limit_ns)
 {
-    uint64_t end = nb_now() + limit_ns;
+    uint64_t end = pw_clock_ns() + limit_ns;
     for (;;) {
         int st;
         pid_t r = waitpid(pid, &st, WNOHANG);
@@ -339,7 +339,7 @@ static int await_client(pid_t pid, uint64_t limit_ns)
             return WIFEXITED(st) ? WEXITSTATUS(st) : 128 + WTERMSIG(st);
         if (nb_stopping())
             return -EINTR;
-        if (nb_now() > end)
+        if (pw_clock_ns() > end)
             return -ETIMEDOUT;
         struct timespec nap = {0, 5000000};
         nanosleep(&nap, NULL);

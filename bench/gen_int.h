@@ -7,8 +7,8 @@
 #include <stdatomic.h>
 #include <sys/socket.h>
 
-#include "bench/clock.h"
 #include "bench/gen.h"
+#include "loader/base/clock.h"
 
 #define NB_UDP_BURST 32
 

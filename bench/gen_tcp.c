@@ -100,7 +100,7 @@ static void *flow_tx(void *p)
             break;
         }
         if (f->window)
-            open = nb_window_step(f->window, nb_read(&sh->rx_bytes[!f->side]), nb_now());
+            open = nb_window_step(f->window, nb_read(&sh->rx_bytes[!f->side]), pw_clock_ns());
     }
     shutdown(f->fd, SHUT_WR);
     return NULL;
@@ -126,7 +126,7 @@ static void *flow_rx(void *p)
         }
         nb_count(&sh->rx_bytes[f->side], (uint64_t)k);
         if (open) {
-            open = nb_window_step(f->window, nb_read(&sh->rx_bytes[f->side]), nb_now());
+            open = nb_window_step(f->window, nb_read(&sh->rx_bytes[f->side]), pw_clock_ns());
             if (!open)
                 atomic_store(&sh->stop, true);
         }
@@ -188,7 +188,8 @@ static int stream_client(struct nb_shared *sh)
         do
             nanosleep(&nap, NULL);
         while (!atomic_load(&sh->failed) &&
-               nb_window_step(&w, nb_read(&sh->rx_bytes[0]) + nb_read(&sh->rx_bytes[1]), nb_now()));
+               nb_window_step(&w, nb_read(&sh->rx_bytes[0]) + nb_read(&sh->rx_bytes[1]),
+                              pw_clock_ns()));
     }
     atomic_store(&sh->stop, true);
     for (unsigned i = 0; i < n; i++)
@@ -224,20 +225,20 @@ static int rr_client(struct nb_shared *sh)
         return nb_fail(sh, "connect");
     memset(buf, 0, size);
     nb_window_start(&w, sh);
-    t0 = nb_now();
+    t0 = pw_clock_ns();
     for (;;) {
         if (!send_all(fd, buf, size) || !recv_all(fd, buf, size))
             return nb_fail(sh, "request");
         nb_count(&sh->rx_bytes[0], size);
         nb_count(&sh->rx_ops[0], 1);
-        t1 = nb_now();
+        t1 = pw_clock_ns();
         if (w.phase == 1)
             nb_hist_add(&sh->hist, t1 - t0);
         int phase = w.phase;
         if (!nb_window_step(&w, ++done, t1))
             break;
         /* Opening the window takes time that belongs to no request. */
-        t0 = phase == w.phase ? t1 : nb_now();
+        t0 = phase == w.phase ? t1 : pw_clock_ns();
     }
     note_retransmits(sh, fd);
     return 0;
@@ -266,7 +267,7 @@ static int crr_client(struct nb_shared *sh)
     memset(buf, 0, size);
     nb_window_start(&w, sh);
     for (uint64_t done = 0;;) {
-        uint64_t t0 = nb_now();
+        uint64_t t0 = pw_clock_ns();
         pw_fd fd = connect_to(sh);
         if (fd < 0)
             return nb_fail(sh, "connect");
@@ -278,7 +279,7 @@ static int crr_client(struct nb_shared *sh)
         pw_closep(&fd);
         nb_count(&sh->rx_bytes[0], size);
         nb_count(&sh->rx_ops[0], 1);
-        uint64_t t1 = nb_now();
+        uint64_t t1 = pw_clock_ns();
         if (w.phase == 1)
             nb_hist_add(&sh->hist, t1 - t0);
         if (!nb_window_step(&w, ++done, t1))

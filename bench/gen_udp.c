@@ -51,7 +51,7 @@ static int rr_client(struct nb_shared *sh)
         return nb_fail(sh, "connect");
     memset(buf, 0, sizeof(buf));
     nb_window_start(&w, sh);
-    t0 = nb_now();
+    t0 = pw_clock_ns();
     for (;;) {
         seq++;
         memcpy(buf, &seq, sizeof(seq));
@@ -66,7 +66,7 @@ static int rr_client(struct nb_shared *sh)
                 return nb_fail(sh, "receive");
             memcpy(&got, buf, sizeof(got));
         } while (got < seq); /* the late answer to an earlier request */
-        t1 = nb_now();
+        t1 = pw_clock_ns();
         if (got == seq) {
             nb_count(&sh->rx_bytes[0], size);
             nb_count(&sh->rx_ops[0], 1);
@@ -82,7 +82,7 @@ static int rr_client(struct nb_shared *sh)
         int phase = w.phase;
         if (!nb_window_step(&w, done, t1))
             return 0;
-        t0 = phase == w.phase ? t1 : nb_now();
+        t0 = phase == w.phase ? t1 : pw_clock_ns();
     }
 }
 
@@ -110,8 +110,8 @@ static void nap(long ns)
 /* Wait until the receiver has all that was sent. */
 static bool arrived(struct nb_shared *sh, uint64_t sent)
 {
-    for (uint64_t since = nb_now(); nb_read(&sh->rx_ops[1]) < sent; sched_yield())
-        if (nb_now() - since > 1000000000ULL) {
+    for (uint64_t since = pw_clock_ns(); nb_read(&sh->rx_ops[1]) < sent; sched_yield())
+        if (pw_clock_ns() - since > 1000000000ULL) {
             errno = ETIMEDOUT;
             return false;
         }
@@ -137,7 +137,7 @@ static int rate_client(struct nb_shared *sh)
         /* Where work goes by number nothing may be lost: one burst at a time. */
         if (counting && !arrived(sh, sent))
             return nb_fail(sh, "datagrams lost");
-        if (!nb_window_step(&w, nb_read(&sh->rx_ops[1]), nb_now()))
+        if (!nb_window_step(&w, nb_read(&sh->rx_ops[1]), pw_clock_ns()))
             break;
     }
     struct nb_sample *o = &sh->out;
@@ -198,7 +198,7 @@ static int tap_client(struct nb_shared *sh)
                 return nb_fail(sh, "frames lost");
             nap(1000000); /* the receiver has gone to sleep */
         }
-        if (nb_window_step(&w, counting ? sent - 1 : nb_read(&sh->rx_ops[1]), nb_now()))
+        if (nb_window_step(&w, counting ? sent - 1 : nb_read(&sh->rx_ops[1]), pw_clock_ns()))
             continue;
         sem_post(&sh->drain);
         if (counting && !arrived(sh, sent))

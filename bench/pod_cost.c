@@ -13,11 +13,11 @@
 #include <sys/mman.h>
 
 #include "bench/args.h"
-#include "bench/clock.h"
 #include "bench/lab.h"
 #include "bench/result.h"
 #include "bench/stats.h"
 #include "loader/base/cleanup.h"
+#include "loader/base/clock.h"
 
 #define MAX_PODS 4096
 #define MAX_LEVELS 8
@@ -92,9 +92,9 @@ static int request(struct plant *p, const char *verb, const char *pod, double *m
     const char *env[] = {command, id, ns, path, "CNI_IFNAME=eth0", NULL};
     const char *argv[] = {p->kind->plugin, NULL};
     struct nb_spot at = {&p->node, -1};
-    uint64_t t0 = nb_now();
+    uint64_t t0 = pw_clock_ns();
     int rc = nb_exec(&at, argv, env, p->kind->conf, NULL, err);
-    *ms = (double)(nb_now() - t0) / 1e6;
+    *ms = (double)(pw_clock_ns() - t0) / 1e6;
     return rc;
 }
 

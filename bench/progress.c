@@ -8,8 +8,8 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
-#include "bench/clock.h"
 #include "bench/scan.h"
+#include "loader/base/clock.h"
 
 #define BAR 24
 
@@ -17,7 +17,7 @@ void nb_progress_start(struct nb_progress *p, bool wanted, unsigned total)
 {
     p->told = wanted && getenv(NB_STEPS_ENV);
     p->on = wanted && (p->told || isatty(STDERR_FILENO));
-    p->start = nb_now();
+    p->start = pw_clock_ns();
     p->total = total ? total : 1;
 }
 
@@ -41,7 +41,7 @@ void nb_progress_step(struct nb_progress *p, unsigned done, const char *fmt, ...
     /* The first steps say little about the rest. */
     if (done >= 3) {
         unsigned s =
-            (unsigned)((double)(nb_now() - p->start) / done * (p->total - done) / 1e9 + 0.5);
+            (unsigned)((double)(pw_clock_ns() - p->start) / done * (p->total - done) / 1e9 + 0.5);
         if (s >= 60)
             snprintf(left, sizeof(left), "%um%02us left", s / 60, s % 60);
         else

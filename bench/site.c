@@ -6,9 +6,9 @@
 #include <string.h>
 #include <sys/wait.h>
 
-#include "bench/clock.h"
 #include "bench/rules.h"
 #include "loader/base/cleanup.h"
+#include "loader/base/clock.h"
 
 const char *const nb_where_name[NB_WHERES] = {"local", "remote-host", "remote-pod"};
 const char *const nb_where_title[NB_WHERES] = {"Two pods on one node", "Pod to another host",
@@ -209,9 +209,9 @@ int nb_cni_add(struct nb_site *s, struct nb_pod *p, const char *plugin, const ch
     p->conf = strdup(conf);
     if (!p->conf)
         return pw_err_set(err, -ENOMEM, "out of memory");
-    uint64_t t0 = nb_now();
+    uint64_t t0 = pw_clock_ns();
     int rc = cni(s, p, "ADD", &out, err);
-    s->add_ms[p - s->pod] = (double)(nb_now() - t0) / 1e6;
+    s->add_ms[p - s->pod] = (double)(pw_clock_ns() - t0) / 1e6;
     if (rc < 0)
         return pw_err_wrap(err, "ADD of pod %s", p->name);
     return read_result(out.text ? out.text : "", s->set->family, p, err);

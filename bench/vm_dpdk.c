@@ -10,10 +10,10 @@
 #include <sys/prctl.h>
 #include <sys/stat.h>
 
-#include "bench/clock.h"
 #include "bench/scan.h"
 #include "bench/vm.h"
 #include "loader/base/cleanup.h"
+#include "loader/base/clock.h"
 
 #define WORDS 48
 
@@ -236,12 +236,12 @@ int vm_dpdk_up(const char *vhost, struct vm_lane *l, const struct vm_how *how, d
                        : start_front(&c, "", pw_mac_text(l->mac, mac), args, false, how, err);
     if (rc == 0) {
         nap(1.5);
-        uint64_t t = nb_now();
+        uint64_t t = pw_clock_ns();
         double cpu = cpu_of(c.backend);
         vm_counted(l, &f0, &bytes);
         nap(1.5);
         vm_counted(l, &f1, &bytes);
-        *mpps = (double)(f1 - f0) / ((double)(nb_now() - t) / 1e3);
+        *mpps = (double)(f1 - f0) / ((double)(pw_clock_ns() - t) / 1e3);
         *cpu_gb = f1 > f0 ? (cpu_of(c.backend) - cpu) / ((double)(f1 - f0) * 64 / 1e9) : 0;
         *kib = resident_kib(c.backend);
     }

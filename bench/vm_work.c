@@ -11,10 +11,10 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 
-#include "bench/clock.h"
 #include "bench/stats.h"
 #include "bench/vm.h"
 #include "loader/base/cleanup.h"
+#include "loader/base/clock.h"
 
 static uint16_t checksum(const uint8_t *p, size_t n)
 {
@@ -86,22 +86,22 @@ static double cpu_s(const struct vm_lane *l)
 static void up(struct vm_lane *l, const struct vm_work *w, const struct vm_how *how, double *rate,
                double *cpu)
 {
-    uint64_t f0 = 0, f1 = 0, b0 = 0, b1 = 0, start = nb_now(), now;
+    uint64_t f0 = 0, f1 = 0, b0 = 0, b1 = 0, start = pw_clock_ns(), now;
     const uint64_t warm = start + (uint64_t)(how->seconds * 2e8);
     double cpu0 = 0;
     bool on = false;
     uint64_t end = warm + (uint64_t)(how->seconds * 1e9);
-    for (now = start; now < end; now = nb_now()) {
+    for (now = start; now < end; now = pw_clock_ns()) {
         nb_guest_send(&l->guest, 64);
         if (!on && now >= warm) {
             on = true;
-            start = nb_now();
+            start = pw_clock_ns();
             cpu0 = cpu_s(l);
             vm_counted(l, &f0, &b0);
         }
     }
     vm_counted(l, &f1, &b1);
-    double s = (double)(nb_now() - start) / 1e9, frames = (double)(f1 - f0);
+    double s = (double)(pw_clock_ns() - start) / 1e9, frames = (double)(f1 - f0);
     *rate = frames * (w->size > 1514 ? (double)w->size : 1) / s * w->scale;
     *cpu = frames > 0 ? (cpu_s(l) - cpu0) / (frames * (double)w->size / 1e9) : 0;
 }
@@ -110,8 +110,8 @@ static void up(struct vm_lane *l, const struct vm_work *w, const struct vm_how *
 static void drain(struct vm_lane *l)
 {
     const uint8_t *f;
-    uint64_t end = nb_now() + 20 * 1000 * 1000;
-    while (nb_now() < end)
+    uint64_t end = pw_clock_ns() + 20 * 1000 * 1000;
+    while (pw_clock_ns() < end)
         nb_guest_receive(&l->guest, &f);
 }
 
@@ -121,16 +121,16 @@ static void request(struct vm_lane *l, const struct vm_work *w, const struct vm_
     static double rtt[20000];
     const uint8_t *f;
     size_t n = 0;
-    uint64_t end = nb_now() + (uint64_t)(how->seconds * 1e9);
+    uint64_t end = pw_clock_ns() + (uint64_t)(how->seconds * 1e9);
     /* At least one, however busy the machine is. */
-    while (n < PW_ARRAY_SIZE(rtt) && nb_now() < end + (n ? 0 : 5000000000)) {
-        uint64_t t = nb_now(), lost = t + 100 * 1000 * 1000;
+    while (n < PW_ARRAY_SIZE(rtt) && pw_clock_ns() < end + (n ? 0 : 5000000000)) {
+        uint64_t t = pw_clock_ns(), lost = t + 100 * 1000 * 1000;
         bool got = false;
         nb_guest_send(&l->guest, 1);
-        while (!got && nb_now() < lost)
+        while (!got && pw_clock_ns() < lost)
             got = nb_guest_receive(&l->guest, &f) == w->size && f[23] == IPPROTO_ICMP && f[34] == 0;
         if (got)
-            rtt[n++] = (double)(nb_now() - t) * w->scale;
+            rtt[n++] = (double)(pw_clock_ns() - t) * w->scale;
         else
             drain(l); /* an answer that comes late after all */
     }
@@ -164,8 +164,8 @@ static int send_down(void *arg)
         setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &buffer, sizeof(buffer)) < 0 ||
         setsockopt(fd, SOL_PACKET, PACKET_VNET_HDR, &one, sizeof(one)) < 0)
         return 1;
-    uint64_t end = nb_now() + (uint64_t)(s->seconds * 1e9);
-    while (nb_now() < end)
+    uint64_t end = pw_clock_ns() + (uint64_t)(s->seconds * 1e9);
+    while (pw_clock_ns() < end)
         if (write(fd, s->frame, s->len) < 0 && errno != ENOBUFS && errno != EAGAIN)
             return 2;
     return 0;
@@ -197,11 +197,11 @@ static int down(struct vm_lane *l, const struct vm_work *w, const struct vm_how 
     pid_t pid = nb_spawn(&at, send_down, &s, err);
     if (pid < 0)
         return pid;
-    uint64_t begin = nb_now() + (uint64_t)(how->seconds * 2e8), all = 0;
+    uint64_t begin = pw_clock_ns() + (uint64_t)(how->seconds * 2e8), all = 0;
     uint64_t end = begin + (uint64_t)(how->seconds * 1e9),
              last = end + (uint64_t)(how->seconds * 3e8);
     struct pollfd p = {.fd = l->guest.tap, .events = POLLIN};
-    for (uint64_t now = begin; now < last; now = nb_now()) {
+    for (uint64_t now = begin; now < last; now = pw_clock_ns()) {
         size_t n = nb_guest_receive(&l->guest, &f);
         if (!n && l->rings)
             usleep(20);

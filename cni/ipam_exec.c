@@ -12,6 +12,7 @@
 #include <time.h>
 
 #include "loader/base/cleanup.h"
+#include "loader/base/clock.h"
 
 #define ANSWER_MAX (4UL * 1024 * 1024)
 
@@ -93,18 +94,11 @@ static int start(const char *path, const char *command, struct child *c, struct 
     return pw_err_errno(err, -rc, "run %s", path);
 }
 
-static long now_ms(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return t.tv_sec * 1000L + t.tv_nsec / 1000000;
-}
-
 /* Write stdin and read stdout side by side until the child closes its stdout. */
 static int talk(struct child *c, const struct pw_req *req, char **answer, size_t *len,
                 struct pw_err *err)
 {
-    long end = now_ms() + req->conf.ipam_timeout * 1000L;
+    long end = pw_clock_ms() + req->conf.ipam_timeout * 1000L;
     size_t sent = 0, n = 0, cap = 4096;
     pw_free char *buf = malloc(cap);
 
@@ -113,7 +107,7 @@ static int talk(struct child *c, const struct pw_req *req, char **answer, size_t
     fcntl(c->in, F_SETFL, O_NONBLOCK);
     for (;;) {
         struct pollfd p[2] = {{c->out, POLLIN, 0}, {c->in, POLLOUT, 0}};
-        long left = end - now_ms();
+        long left = end - pw_clock_ms();
         if (left <= 0)
             /* The analyzer overlooks the cleanup. NOLINTNEXTLINE(clang-analyzer-unix.Malloc) */
             return pw_err_set(err, PW_CNI_AGAIN, "no answer after %u seconds",
@@ -153,7 +147,7 @@ static int talk(struct child *c, const struct pw_req *req, char **answer, size_t
 /* A child that closed its stdout has the rest of the time to end. */
 static int wait_end(const struct child *c, unsigned seconds, int *status, struct pw_err *err)
 {
-    long end = now_ms() + seconds * 1000L;
+    long end = pw_clock_ms() + seconds * 1000L;
     struct timespec nap = {0, 200000};
 
     for (;;) {
@@ -162,7 +156,7 @@ static int wait_end(const struct child *c, unsigned seconds, int *status, struct
             return 0;
         if (got < 0 && errno != EINTR)
             return pw_err_errno(err, -errno, "wait");
-        if (now_ms() > end)
+        if (pw_clock_ms() > end)
             return pw_err_set(err, PW_CNI_AGAIN, "does not end after %u seconds", seconds);
         nanosleep(&nap, NULL);
         if (nap.tv_nsec < 10000000)

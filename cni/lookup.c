@@ -6,9 +6,9 @@
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <sys/un.h>
-#include <time.h>
 
 #include "loader/base/cleanup.h"
+#include "loader/base/clock.h"
 
 #define LIMIT_MS 3000 /* podwired itself waits 2 s for the API */
 #define ANSWER_MAX 2048
@@ -86,14 +86,6 @@ static bool question(const struct pw_env *env, char **out)
 
 /* ---- by the socket ---- */
 
-static long now_ms(void)
-{
-    struct timespec t;
-
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
-
 static void limit(int fd, int option, long ms)
 {
     struct timeval t = {.tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000};
@@ -113,7 +105,7 @@ static int ask(const char *path, const char *text, char answer[ANSWER_MAX], size
     struct sockaddr_un to = {.sun_family = AF_UNIX};
     struct ucred who = {.uid = (uid_t)-1};
     socklen_t size = sizeof(who);
-    long end = now_ms() + LIMIT_MS;
+    long end = pw_clock_ms() + LIMIT_MS;
 
     pw_fd fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
     if (fd < 0)
@@ -128,7 +120,7 @@ static int ask(const char *path, const char *text, char answer[ANSWER_MAX], size
         return pw_err_set(err, -EPERM, "who listens at %.60s is not root", path);
     if (send(fd, text, strlen(text), MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
         return no_answer(-errno, err);
-    long left = end - now_ms();
+    long left = end - pw_clock_ms();
     limit(fd, SO_RCVTIMEO, left > 0 ? left : 1);
     ssize_t n = recv(fd, answer, ANSWER_MAX, MSG_TRUNC);
     if (n <= 0)

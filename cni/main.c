@@ -6,12 +6,12 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 
 #include "cni/cmd.h"
 #include "cni/lookup.h"
 #include "cni/result.h"
 #include "loader/base/cleanup.h"
+#include "loader/base/clock.h"
 #include "loader/latency.h"
 
 static int print(json_t *json)
@@ -133,26 +133,20 @@ static int dispatch(struct pw_req *req, json_t **answer, struct pw_err *err)
     return 0;
 }
 
-static uint64_t now_us(void)
-{
-    struct timespec t;
-
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
-}
-
 /* What the agent and its metrics know of requests. */
 static void count(const struct pw_req *req, bool succeeded, uint64_t since)
 {
+    uint64_t us = (pw_clock_ns() - since) / 1000;
+
     if (req->env.command == PW_CNI_ADD)
-        pw_latency_note(PW_LATENCY_ADD, succeeded, now_us() - since);
+        pw_latency_note(PW_LATENCY_ADD, succeeded, us);
     else if (req->env.command == PW_CNI_DEL)
-        pw_latency_note(PW_LATENCY_DEL, succeeded, now_us() - since);
+        pw_latency_note(PW_LATENCY_DEL, succeeded, us);
 }
 
 int main(int argc, char **argv)
 {
-    uint64_t begin = now_us();
+    uint64_t begin = pw_clock_ns();
     pw_cleanup(pw_req_free) struct pw_req req = PW_REQ_INIT;
     struct pw_err err = PW_ERR_INIT;
     pw_json *answer = NULL;

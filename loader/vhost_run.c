@@ -10,10 +10,10 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
-#include <time.h>
 
 #include "loader/base/addr.h"
 #include "loader/base/cleanup.h"
+#include "loader/base/clock.h"
 #include "loader/base/fs.h"
 #include "loader/vhost.h"
 
@@ -167,24 +167,16 @@ failed:
     _exit(1);
 }
 
-static long now_ms(void)
-{
-    struct timespec t;
-
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
-
 /* What it says until it closes its end, or is ready. */
 static int hear(int fd, const struct pw_vhost *v, struct pw_err *err)
 {
     char text[512] = "";
     size_t n = 0;
-    long end = now_ms() + READY_MS;
+    long end = pw_clock_ms() + READY_MS;
 
     for (;;) {
         struct pollfd p = {.fd = fd, .events = POLLIN};
-        long left = end - now_ms();
+        long left = end - pw_clock_ms();
         if (left <= 0 || poll(&p, 1, (int)left) == 0)
             return pw_err_set(err, -ETIMEDOUT, "the back-end of %s was not ready within %d seconds",
                               v->tap, READY_MS / 1000);

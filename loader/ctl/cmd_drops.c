@@ -9,6 +9,7 @@
 
 #include <bpf/libbpf.h>
 
+#include "loader/base/clock.h"
 #include "loader/ctl/gather.h"
 #include "loader/ctl/packet.h"
 
@@ -158,18 +159,11 @@ static int on_event(void *arg, void *data, size_t size)
     return 0;
 }
 
-static uint64_t monotonic_ns(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (uint64_t)t.tv_sec * 1000000000U + (uint64_t)t.tv_nsec;
-}
-
 static int follow(const struct ctl *ctl, struct pw_dp *dp, uint64_t limit, struct pw_err *err)
 {
     struct follow f = {.ctl = ctl,
                        .limit = limit,
-                       .boot_offset = time(NULL) - (time_t)(monotonic_ns() / 1000000000U)};
+                       .boot_offset = time(NULL) - (time_t)(pw_clock_ns() / 1000000000U)};
     struct sigaction sa = {.sa_handler = on_signal};
     int conf = pw_dp_map(dp, PW_MAP_CONF, err);
     int events = conf < 0 ? conf : pw_dp_map(dp, PW_MAP_EVENTS, err);
@@ -191,7 +185,7 @@ static int follow(const struct ctl *ctl, struct pw_dp *dp, uint64_t limit, struc
     while (!stop && rc >= 0) {
         /* Programs write events for as long as someone keeps asking: a killed follower costs
          * nothing for long. */
-        rc = pw_conf_trace(conf, monotonic_ns() + 2000000000U, err);
+        rc = pw_conf_trace(conf, pw_clock_ns() + 2000000000U, err);
         if (!rc)
             rc = ring_buffer__poll(ring, 500);
         if (rc == -EINTR)
