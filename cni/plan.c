@@ -6,6 +6,7 @@
 
 #include "cni/kind.h"
 #include "loader/base/cleanup.h"
+#include "loader/base/hash.h"
 #include "loader/base/kcompat.h"
 
 #define MTU_DEFAULT 1500
@@ -22,15 +23,14 @@ const uint8_t pw_host_mac[6] = {0x02, 0x70, 0x77, 0x00, 0x00, 0x01};
 const struct pw_addr pw_gateway4 = {4, 32, {169, 254, 1, 1}};
 const struct pw_addr pw_gateway6 = {6, 128, {0xfe, 0x80, [15] = 1}};
 
-/* FNV-1a of 64 bits, stirred, so that the bits at both ends are good. */
+/* Stirred, so that the bits at both ends are good. */
 static uint64_t hash(const char *container_id, const char *ifname, uint64_t salt)
 {
     const char *const parts[] = {container_id, ":", ifname};
-    uint64_t h = 14695981039346656037ULL ^ salt;
+    uint64_t h = PW_HASH_START ^ salt;
 
     for (size_t i = 0; i < 3; i++)
-        for (const char *p = parts[i]; *p; p++)
-            h = (h ^ (uint8_t)*p) * 1099511628211ULL;
+        h = pw_hash(h, parts[i], strlen(parts[i]));
     h = (h ^ h >> 32) * 0xd6e8feb86659fd93ULL;
     return h ^ h >> 32;
 }

@@ -21,6 +21,7 @@
 #include <netinet/udp.h>
 
 #include "loader/base/cleanup.h"
+#include "loader/base/hash.h"
 #include "loader/nl/nft.h"
 #include "loader/node.h"
 
@@ -41,15 +42,6 @@ struct content {
     char comment[PW_NFT_COMMENT];
 };
 
-static uint64_t mix(uint64_t h, const void *data, size_t n)
-{
-    const uint8_t *p = data;
-
-    for (size_t i = 0; i < n; i++)
-        h = (h ^ p[i]) * 0x100000001b3U;
-    return h;
-}
-
 /* A table's comment: by it the next look knows whether all is as it was made. */
 static void tell_content(uint64_t hash, char comment[PW_NFT_COMMENT])
 {
@@ -58,7 +50,7 @@ static void tell_content(uint64_t hash, char comment[PW_NFT_COMMENT])
 
 static void content_of(const struct pw_node_conf *conf, struct content *c)
 {
-    uint64_t h = 0xcbf29ce484222325U;
+    uint64_t h = PW_HASH_START;
     uint32_t layout = LAYOUT;
 
     memset(c, 0, sizeof(*c));
@@ -70,13 +62,13 @@ static void content_of(const struct pw_node_conf *conf, struct content *c)
     }
     c->n4 = pw_nft_ranges_merge(c->native4, c->n4);
     c->n6 = pw_nft_ranges_merge(c->native6, c->n6);
-    h = mix(h, &layout, sizeof(layout));
-    h = mix(h, &conf->mark, sizeof(conf->mark));
-    h = mix(h, &conf->masquerade, sizeof(conf->masquerade));
+    h = pw_hash(h, &layout, sizeof(layout));
+    h = pw_hash(h, &conf->mark, sizeof(conf->mark));
+    h = pw_hash(h, &conf->masquerade, sizeof(conf->masquerade));
     for (size_t i = 0; i < c->n4; i++)
-        h = mix(h, &c->native4[i], sizeof(c->native4[i]));
+        h = pw_hash(h, &c->native4[i], sizeof(c->native4[i]));
     for (size_t i = 0; i < c->n6; i++)
-        h = mix(h, &c->native6[i], sizeof(c->native6[i]));
+        h = pw_hash(h, &c->native6[i], sizeof(c->native6[i]));
     tell_content(h, c->comment);
 }
 
@@ -211,10 +203,10 @@ int pw_nft_tunnel_up(struct pw_nl *nfnl, uint16_t port, const struct pw_addr *no
     pw_nlbatch_auto b = PW_NLBATCH_INIT;
     struct pw_nft_table table;
     char comment[PW_NFT_COMMENT];
-    uint64_t h = mix(0xcbf29ce484222325U, &port, sizeof(port));
+    uint64_t h = pw_hash(PW_HASH_START, &port, sizeof(port));
 
     for (size_t i = 0; i < n; i++)
-        h = mix(h, node[i].b, sizeof(node[i].b));
+        h = pw_hash(h, node[i].b, sizeof(node[i].b));
     tell_content(h, comment);
     if (pw_nft_table_get(nfnl, FAMILY, TUNNEL_TABLE, &table, NULL) == 0 &&
         strcmp(table.comment, comment) == 0 && chain_has(nfnl, TUNNEL_TABLE, CHAIN_IN, n) &&

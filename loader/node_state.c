@@ -5,6 +5,7 @@
 
 #include "loader/base/cleanup.h"
 #include "loader/base/fs.h"
+#include "loader/base/hash.h"
 #include "loader/node.h"
 
 #define STATE_NAME "node"
@@ -19,14 +20,15 @@ struct file {
 };
 #define MAGIC (0x7077206e6f646500U + sizeof(struct file))
 
+/* As pw_hash, by words: the file is long, and read in every ADD. */
 static uint64_t checksum(const struct pw_node_state *s)
 {
     const uint8_t *p = (const uint8_t *)s;
-    uint64_t h = 0xcbf29ce484222325U, v;
+    uint64_t h = PW_HASH_START, v;
 
     for (size_t i = 0; i + sizeof(v) <= sizeof(*s); i += sizeof(v)) {
         memcpy(&v, p + i, sizeof(v));
-        h = (h ^ v) * 0x100000001b3U;
+        h = (h ^ v) * PW_HASH_PRIME;
         h ^= h >> 29;
     }
     return h;

@@ -13,6 +13,7 @@
 #include "bpf/datapath.skel.h"
 #include "loader/base/cleanup.h"
 #include "loader/base/fs.h"
+#include "loader/base/hash.h"
 #include "loader/maps.h"
 #include "loader/pin.h"
 
@@ -57,11 +58,8 @@ const char *pw_obj_build(void)
     if (build[0])
         return build;
     size_t size;
-    const uint8_t *p = pw_datapath__elf_bytes(&size);
-    /* FNV-1a: tells builds apart, guards against nothing. */
-    uint64_t h = 0xcbf29ce484222325U;
-    for (size_t i = 0; i < size; i++)
-        h = (h ^ p[i]) * 0x100000001b3U;
+    const void *elf = pw_datapath__elf_bytes(&size);
+    uint64_t h = pw_hash(PW_HASH_START, elf, size);
     snprintf(build, sizeof(build), "%s-%016llx", PW_VERSION, (unsigned long long)h);
     for (char *c = build; *c; c++)
         if (*c == '.' || *c == '/' || *c == '~')

@@ -9,17 +9,9 @@
 #include <linux/xfrm.h>
 
 #include "loader/base/cleanup.h"
+#include "loader/base/hash.h"
 #include "loader/nl/route.h"
 #include "loader/node.h"
-
-static uint64_t mix(uint64_t h, const void *data, size_t n)
-{
-    const uint8_t *p = data;
-
-    for (size_t i = 0; i < n; i++)
-        h = (h ^ p[i]) * 0x100000001b3U;
-    return h;
-}
 
 /* How many xfrm policies there are; a number of policies costs the same as none. */
 static int on_spd(const struct pw_nlmsg *msg, void *arg, struct pw_err *err)
@@ -72,10 +64,10 @@ static int on_rule(const void *entry, void *arg, struct pw_err *err)
     struct rules *rules = arg;
 
     (void)err;
-    rules->sum = mix(rules->sum, &r->priority, sizeof(r->priority));
-    rules->sum = mix(rules->sum, &r->table, sizeof(r->table));
-    rules->sum = mix(rules->sum, &r->by_mark, 1);
-    rules->sum = mix(rules->sum, &r->by_other, 1);
+    rules->sum = pw_hash(rules->sum, &r->priority, sizeof(r->priority));
+    rules->sum = pw_hash(rules->sum, &r->table, sizeof(r->table));
+    rules->sum = pw_hash(rules->sum, &r->by_mark, 1);
+    rules->sum = pw_hash(rules->sum, &r->by_other, 1);
     if (r->by_mark || r->by_other) {
         if (!rules->odd && rules->why)
             snprintf(rules->why, 128, "routing rule %u of IPv%d selects by %s", r->priority,
@@ -131,7 +123,7 @@ static int on_found(const struct pw_nlmsg *msg, void *arg, struct pw_err *err)
     while (pw_nl_next_attr(&cur, &a))
         if (a.type == RTA_OIF || a.type == RTA_MULTIPATH || a.type == RTA_TABLE ||
             a.type == RTA_PRIORITY || a.type == RTA_GATEWAY || a.type == RTA_VIA)
-            s->sum = mix(s->sum, a.data, a.len);
+            s->sum = pw_hash(s->sum, a.data, a.len);
     return 0;
 }
 
@@ -150,21 +142,21 @@ static uint64_t default_route(struct pw_nl *rtnl, const char *outside, uint64_t 
     pw_nlbatch_add(&b, RTM_GETROUTE, 0, &m, sizeof(m), "look up the default route");
     pw_nl_put_addr(&b.buf, RTA_DST, &to);
     int rc = pw_nl_commit(rtnl, &b, on_found, &s, NULL);
-    return mix(s.sum, &rc, sizeof(rc));
+    return pw_hash(s.sum, &rc, sizeof(rc));
 }
 
 uint64_t pw_routing_observe(struct pw_nl *rtnl, const struct pw_node_conf *conf)
 {
-    struct rules rules = {.sum = 0xcbf29ce484222325U};
+    struct rules rules = {.sum = PW_HASH_START};
     uint32_t policies = xfrm_policies();
     uint64_t h;
 
     read_rules(rtnl, &rules, NULL);
-    h = mix(rules.sum, &policies, sizeof(policies));
+    h = pw_hash(rules.sum, &policies, sizeof(policies));
     if (conf->uplinks[0][0]) {
         for (size_t i = 0; i < PW_MAX_UPLINKS && conf->uplinks[i][0]; i++) {
             unsigned ifindex = if_nametoindex(conf->uplinks[i]);
-            h = mix(h, &ifindex, sizeof(ifindex));
+            h = pw_hash(h, &ifindex, sizeof(ifindex));
         }
         return h;
     }

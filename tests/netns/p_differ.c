@@ -23,6 +23,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "loader/base/hash.h"
 #include "tests/lib/nsx.h"
 #include "tests/netns/odd.h"
 
@@ -125,15 +126,6 @@ static void flush_conntrack(void)
     close(fd);
 }
 
-static uint64_t hash(uint64_t h, const void *data, size_t n)
-{
-    const uint8_t *b = data;
-
-    for (size_t i = 0; i < n; i++)
-        h = (h ^ b[i]) * 1099511628211ULL;
-    return h;
-}
-
 /* What is right or wrong with a checksum over n bytes, given the sum of the pseudo header. */
 static const char *judge(const uint8_t *l4, size_t n, uint32_t pseudo, bool partial, bool none)
 {
@@ -201,7 +193,7 @@ static bool describe(char *out, size_t size, uint8_t *ip, size_t len,
         memset(l4 + 12, 0, 8); /* the times in a time stamp's answer */
     if (v6 && proto == IPPROTO_FRAGMENT && len >= head + 8)
         l4[4] = 0; /* the round */
-    h = hash(14695981039346656037ULL, l4, len - head);
+    h = pw_hash(PW_HASH_START, l4, len - head);
     if (v6)
         snprintf(out, size, "v6 class=%x%x hop=%u proto=%u len=%zu sum=%s l4=%016llx gso=%u/%u",
                  ip[0] & 15U, ip[1] >> 4U, ip[7], proto, len, sum, (unsigned long long)h,
