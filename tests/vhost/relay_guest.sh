@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 # In a guest, for t_relay_dpdk.sh: frames of DPDK's virtio-user through the relay, counted at both ends.
+# shellcheck disable=SC2154  # backend_rc: set by lib.sh
 . "$(dirname "$0")/../lib/tap.sh"
 # shellcheck source=tests/vhost/lib.sh
 . "$TOP/tests/vhost/lib.sh"
