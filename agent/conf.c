@@ -14,22 +14,23 @@ bool pw_agent_device_known(const char *name)
     return strcmp(name, "auto") == 0 || pw_device_find(name) != 0;
 }
 
-static int check_device(const char *path, const char *name, struct pw_err *err)
+static int check_device(const char *path, const json_t *v, struct pw_err *err)
 {
-    if (pw_agent_device_known(name))
+    const char *name = json_string_value(v);
+
+    if (name && pw_agent_device_known(name))
         return 0;
     return pw_err_set(err, -EINVAL, "'%.100s': '%.40s' is no device (podwire(8) lists them)", path,
-                      name);
+                      name ? name : "?");
 }
 
 static int read_device(const struct pw_key *key, const char *path, json_t *v, void *to,
                        struct pw_err *err)
 {
     int rc = pw_key_text(key, path, v, to, err);
-    return rc ? rc : check_device(path, to, err);
+    return rc ? rc : check_device(path, v, err);
 }
 
-/* An array or object of device names. */
 static int read_devices(const struct pw_key *key, const char *path, json_t *v, void *to,
                         struct pw_err *err)
 {
@@ -37,14 +38,10 @@ static int read_devices(const struct pw_key *key, const char *path, json_t *v, v
     size_t i;
     int rc = pw_key_json_array(key, path, v, to, err);
 
-    if (rc)
-        return rc;
-    json_array_foreach (v, i, item) {
-        const char *name = json_string_value(item);
-        if (check_device(path, name ? name : "?", err))
-            return -EINVAL;
-    }
-    return 0;
+    json_array_foreach (v, i, item)
+        if (!rc)
+            rc = check_device(path, item, err);
+    return rc;
 }
 
 static int read_namespaces(const struct pw_key *key, const char *path, json_t *v, void *to,
@@ -54,14 +51,10 @@ static int read_namespaces(const struct pw_key *key, const char *path, json_t *v
     json_t *item;
     int rc = pw_key_json_object(key, path, v, to, err);
 
-    if (rc)
-        return rc;
-    json_object_foreach (v, name, item) {
-        const char *device = json_string_value(item);
-        if (check_device(path, device ? device : "?", err))
-            return -EINVAL;
-    }
-    return 0;
+    json_object_foreach (v, name, item)
+        if (!rc)
+            rc = check_device(path, item, err);
+    return rc;
 }
 
 static int read_routing(const struct pw_key *key, const char *path, json_t *v, void *to,
