@@ -41,16 +41,6 @@ static void grid_print(FILE *f, const struct grid *g, bool color)
     }
 }
 
-static const char *title_of(const json_t *doc, const char *path)
-{
-    json_t *p;
-    size_t i;
-    json_array_foreach (json_object_get(doc, "paths"), i, p)
-        if (strcmp(nb_str(p, "name"), path) == 0)
-            return nb_str(p, "name");
-    return path;
-}
-
 static void head(struct grid *g, const json_t *c, bool latency)
 {
     static const char *const plain[COLS] = {"path", "", "", "", "95 % interval", "", "", "note"};
@@ -68,7 +58,7 @@ static void head(struct grid *g, const json_t *c, bool latency)
     g->cols = COLS;
 }
 
-static void row(struct grid *g, const json_t *doc, const json_t *c)
+static void row(struct grid *g, const json_t *c)
 {
     char a[24], b[24];
     unsigned r = g->rows++;
@@ -79,7 +69,7 @@ static void row(struct grid *g, const json_t *doc, const json_t *c)
     for (unsigned i = 0; i < COLS; i++)
         out[i][0] = '\0';
     g->dim[r] = json_is_true(json_object_get(c, "noise_hides"));
-    snprintf(out[0], 96, "%s", title_of(doc, nb_str(c, "path")));
+    snprintf(out[0], 96, "%s", nb_str(c, "path"));
     if (json_is_true(json_object_get(c, "refused")) || !json_object_get(c, "rate")) {
         snprintf(out[7], 96, "refused: %.80s", nb_str(c, "failure"));
         return;
@@ -136,7 +126,7 @@ void nb_table(FILE *f, const json_t *doc, bool color)
             fprintf(f, "\n%s: %s\n", place_title(where), nb_str(c, "title"));
             head(g, c, json_object_get(c, "latency_ns") != NULL);
         }
-        row(g, doc, c);
+        row(g, c);
     }
     if (g->rows)
         grid_print(f, g, color);
