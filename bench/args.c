@@ -241,10 +241,11 @@ static bool cc_there(const char *name)
     return f && fgets(line, sizeof(line), f) && strstr(line, name);
 }
 
-static void defaults(struct nb_args *a)
+void nb_args_default(struct nb_args *a)
 {
     static char plugin[PATH_MAX], ctl[PATH_MAX];
     struct nb_plan *p = &a->plan;
+    *a = (struct nb_args){.cmd = NB_CMD_RUN};
     p->rounds = 10;
     p->warm_ns = 200000000ULL;
     p->run_ns = 1000000000ULL;
@@ -530,9 +531,9 @@ static int check(struct nb_args *a, struct pw_err *err)
 
 int nb_args_parse(int argc, char **argv, struct nb_args *out, struct pw_err *err)
 {
-    struct nb_args a = {.cmd = NB_CMD_RUN};
+    struct nb_args a;
     int rc = 0, opt;
-    defaults(&a);
+    nb_args_default(&a);
     opterr = 0;
     optind = 1;
     if (argc > 1 && argv[1][0] != '-') {

@@ -31,6 +31,8 @@ struct nb_args {
     double limit; /* allowed rise, percent */
 };
 
+/* What holds where nothing is said. */
+void nb_args_default(struct nb_args *a);
 /* Text is borrowed from argv. -EINVAL with a sentence that says what to write instead. */
 int nb_args_parse(int argc, char **argv, struct nb_args *out, struct pw_err *err);
 const char *nb_args_help(void);

@@ -483,16 +483,15 @@ int main(int argc, char **argv)
     };
     struct pw_err err = PW_ERR_INIT;
     struct nb_args defaults;
-    char *none[] = {argv[0], NULL};
     uint64_t v = 0;
-    int c, rc = nb_args_parse(1, none, &defaults, &err);
+    int c, rc = 0;
+    nb_args_default(&defaults);
     opt = (struct options){.rounds = 50,
                            .parallel = 100,
                            .levels = {1, 100, 1000},
                            .nlevels = 3,
                            .cni_dir = defaults.plan.set.cni_dir,
                            .podwire = defaults.plan.set.podwire};
-    optind = 1;
     while (rc == 0 && (c = getopt_long(argc, argv, "h", options, NULL)) != -1) {
         switch (c) {
         case 'r':

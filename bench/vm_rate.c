@@ -283,16 +283,15 @@ int main(int argc, char **argv)
     struct pw_err err = PW_ERR_INIT;
     struct nb_args defaults;
     static char vhost[4096];
-    char *none[] = {argv[0], NULL};
     uint64_t v = 0, v2 = 0;
     const char *at;
-    int c, rc = nb_args_parse(1, none, &defaults, &err);
+    int c, rc = 0;
+    nb_args_default(&defaults);
     opt = (struct options){.rounds = 7,
                            .vhost = vhost,
                            .how = {.seconds = 0.4, .cpu = {0, 1}, .set = defaults.plan.set}};
     /* Beside the plugin. */
     snprintf(vhost, sizeof(vhost), "%s-vhost", defaults.plan.set.podwire);
-    optind = 1;
     while (rc == 0 && (c = getopt_long(argc, argv, "h", options, NULL)) != -1) {
         switch (c) {
         case 'r':
