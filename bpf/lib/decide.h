@@ -17,6 +17,7 @@ enum pw_hook {
 struct pw_verdict {
     __u32 reason;         /* enum pw_reason; 0: on by `path`; PW_ANSWERED; PW_NOT_OURS */
     bool marked;          /* with a reason to use the stack: conntrack must not see it */
+    __be16 family;        /* ETH_P_IP or ETH_P_IPV6, whose hop count is lowered; or 0 */
     struct pw_path *path; /* may be NULL with a reason */
 };
 
@@ -187,13 +188,11 @@ static __always_inline void pw_decide6(struct __sk_buff *skb, enum pw_hook hook,
     pw_judge(skb, hook, true, m, data, skb->len - PW_ETH, v);
 }
 
-/* The whole decision. `family` tells the caller how to lower TTL or hop limit: ETH_P_IP or
- * ETH_P_IPV6 in network order, or 0. */
+/* The whole decision, into a verdict that is zero. */
 static __always_inline void pw_decide(struct __sk_buff *skb, enum pw_hook hook,
-                                      struct pw_verdict *v, __be16 *family)
+                                      struct pw_verdict *v)
 {
     struct ethhdr *eth = pw_data(skb);
-    *family = 0;
 
     if ((void *)(eth + 1) > pw_data_end(skb)) {
         v->reason = PW_MALFORMED;
@@ -218,10 +217,10 @@ static __always_inline void pw_decide(struct __sk_buff *skb, enum pw_hook hook,
         return;
     }
     if (likely(proto == bpf_htons(ETH_P_IP))) {
-        *family = proto;
+        v->family = proto;
         pw_decide4(skb, hook, v);
     } else if (likely(proto == bpf_htons(ETH_P_IPV6))) {
-        *family = proto;
+        v->family = proto;
         pw_decide6(skb, hook, v);
     } else if (hook == PW_HOOK_UPLINK) {
         v->reason = PW_NOT_OURS;

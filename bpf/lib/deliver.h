@@ -84,25 +84,25 @@ static __always_inline int pw_send(struct __sk_buff *skb, enum pw_hook hook, str
     if (unlikely(skb->mark))
         skb->mark = 0;
     if (hook != PW_HOOK_UPLINK)
-        pw_count_from(p->slot_from, len);
+        pw_count_from(p, len);
     if (hook == PW_HOOK_NETKIT) { /* the usual first; the compiler would sort by number */
         if (likely(kind == PW_PATH_WIRE))
             return bpf_redirect(p->ifindex, 0);
         barrier_var(kind);
     }
     if (likely(kind == PW_PATH_LOCAL)) {
-        pw_count_to(p->slot_to, len);
+        pw_count_to(p, len);
         return hook == PW_HOOK_NETKIT ? bpf_redirect(p->ifindex, 0)
                                       : bpf_redirect_peer(p->ifindex, 0);
     }
     if (likely(kind == PW_PATH_WIRE))
         return bpf_redirect(p->ifindex, 0);
     if (kind == PW_PATH_PASS && hook != PW_HOOK_UPLINK) {
-        pw_count_to(p->slot_to, len);
+        pw_count_to(p, len);
         return bpf_redirect(p->ifindex, BPF_F_INGRESS);
     }
     if (kind == PW_PATH_TAP) {
-        pw_count_to(p->slot_to, len);
+        pw_count_to(p, len);
         return bpf_redirect(p->ifindex, 0);
     }
     if (kind == PW_PATH_TUNNEL)
@@ -148,9 +148,8 @@ static __noinline int pw_slow(struct __sk_buff *skb, __u32 call)
 {
     enum pw_hook hook = PW_CALL_HOOK(call);
     struct pw_verdict v = {};
-    __be16 family;
 
-    pw_decide(skb, hook, &v, &family);
+    pw_decide(skb, hook, &v);
     if (v.reason == PW_NOT_OURS)
         return PW_NEXT;
     if (v.reason == PW_ANSWERED)
@@ -171,7 +170,7 @@ static __noinline int pw_slow(struct __sk_buff *skb, __u32 call)
     void *data = pw_data(skb), *end = pw_data_end(skb);
     if (!p || data + PW_L4_V4 > end)
         return PW_DROP;
-    if (family == bpf_htons(ETH_P_IP)) {
+    if (v.family == bpf_htons(ETH_P_IP)) {
         pw_rewrite4(data, p);
     } else {
         if (data + PW_L4_V6 > end)
@@ -187,10 +186,9 @@ static __always_inline int pw_explain(struct __sk_buff *skb, enum pw_hook hook)
     struct pw_ep *ep = pw_ep_by_ifindex(skb->ifindex);
     bool netkit = ep && (ep->device == PW_DEV_NETKIT || ep->device == PW_DEV_NETKIT_L2);
     struct pw_verdict v = {};
-    __be16 family;
     __u32 via = PW_VIA_STACK, ifindex = 0;
 
-    pw_decide(skb, hook, &v, &family);
+    pw_decide(skb, hook, &v);
     if (v.reason == PW_ANSWERED) {
         via = PW_VIA_REPLY;
         ifindex = skb->ifindex;

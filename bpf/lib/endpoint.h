@@ -10,11 +10,10 @@ static __always_inline struct pw_ep *pw_ep_by_ip4(__be32 addr)
     return bpf_map_lookup_elem(&pw_ip4, &addr);
 }
 
+/* The key is read where the address lies (in the packet, mostly): the stack is short. */
 static __always_inline struct pw_ep *pw_ep_by_ip6(const struct in6_addr *addr)
 {
-    struct pw_ip6 key;
-    __builtin_memcpy(&key, addr, sizeof(key));
-    return bpf_map_lookup_elem(&pw_ip6, &key);
+    return bpf_map_lookup_elem(&pw_ip6, addr);
 }
 
 static __always_inline struct pw_ep *pw_ep_by_ifindex(__u32 ifindex)

@@ -70,11 +70,12 @@ static __always_inline int pw_fast4(struct __sk_buff *skb, enum pw_hook hook, __
 
     if (data + PW_UDP_V4 > pw_data_end(skb))
         goto slow;
+    __u64 stamp = pw_path_stamp(skb, hook == PW_HOOK_UPLINK);
+    barrier_var(stamp);
     struct pw_path4 *e = pw_path4_entry(PW_AT(const __u64, l3 + offsetof(struct iphdr, saddr)));
     if (!e)
         goto slow;
-    if (!pw_path4_known(e, data, pw_path_stamp(skb, hook == PW_HOOK_UPLINK),
-                        hook != PW_HOOK_UPLINK)) {
+    if (!pw_path4_known(e, data, stamp, hook != PW_HOOK_UPLINK)) {
         /* Most of what a wire brings may be the node's own. */
         if (hook == PW_HOOK_UPLINK && !pw_ep_by_ip4(ip->daddr))
             return PW_NEXT;
