@@ -105,14 +105,16 @@ width() { awk '{print index($0, "SPOOF_IP4")}' | sort -u | grep -v '^0$'; }
 is "columns stand below their titles" "$(ctl drops | width)" "$(ctl drops | awk 'NR==1{print index($0, "REASON")}')"
 
 # --- following ---
-ctl drops --follow --count 2 --json >"$TMP/follow" &
+# Kernels send by themselves, too: more packets than those are.
+ctl drops --follow --count 30 --json >"$TMP/follow" &
 follower=$!
 for _ in $(seq 100); do
-    in1 ping -c1 -W1 -I 10.1.0.77 10.1.0.2 >/dev/null 2>&1 || true
+    in1 ping -c20 -i0.002 -W1 -I 10.1.0.77 10.1.0.2 >/dev/null 2>&1 || true
     kill -0 $follower 2>/dev/null || break
     sleep 0.1
 done
 ok "drops --follow --count ends" wait_for 10 bash -c "! kill -0 $follower"
+is "as many as asked for" "$(jq -s length <"$TMP/follow")" 30
 is "one object for each" "$(jq -s -c 'map(select(.reason == "SPOOF_IP4") | .packet)[0]' <"$TMP/follow")" \
     '"icmp 10.1.0.77 > 10.1.0.2"'
 is "with keys" "$(head -1 "$TMP/follow" | keys)" "ktime device pod reason text length packet"
