@@ -87,6 +87,7 @@ struct vmmnet {
     struct vn_log log;
     struct vn_map inflight;
     uint16_t inflight_queues, inflight_size;
+    bool inflight_packed; /* what it was made for */
     uint64_t busy_poll_ns;
     bool no_uring;
     bool relayed; /* the kernel serves the rings of all pairs */

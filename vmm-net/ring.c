@@ -133,6 +133,7 @@ void vn_dev_inflight(struct vmmnet *dev, struct vn_map *map, uint16_t queues, ui
     *map = (struct vn_map)VN_MAP_INIT;
     dev->inflight_queues = queues;
     dev->inflight_size = size;
+    dev->inflight_packed = dev->features & VIF_RING_PACKED;
     resolve_all(dev);
     vn_dev_resume(dev);
 }
@@ -154,7 +155,8 @@ static void *part(const struct vmmnet *dev, const struct vn_ring *r, uint64_t ad
 /* The region of this ring in the inflight buffer, NULL when it has none. */
 static uint8_t *inflight_of(const struct vmmnet *dev, unsigned ring, uint32_t num, bool packed)
 {
-    if (!dev->inflight.data || ring >= dev->inflight_queues || num > dev->inflight_size)
+    if (!dev->inflight.data || packed != dev->inflight_packed || ring >= dev->inflight_queues ||
+        num > dev->inflight_size)
         return NULL;
     return dev->inflight.data + ring * vq_inflight_size(packed, dev->inflight_size);
 }

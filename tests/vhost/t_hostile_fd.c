@@ -148,6 +148,24 @@ static void case_30(void)
         refused("case 30 wrong description", VU_SET_INFLIGHT_FD, &bad[k], 24, &fd, 1);
     end("case 30");
 
+    /* A buffer made for split rings is too small for packed ones. */
+    for (unsigned reset = 0; reset < 2; reset++) {
+        struct fe_conf c = {.packed = true, .pairs = 4};
+        fe_open(&fe, &c);
+        fe_negotiate(&fe, &c);
+        fe_ask_u64(&fe, VU_SET_FEATURES, fe.features & ~VIF_RING_PACKED);
+        fe_memory(&fe);
+        i = (struct vu_inflight){.queues = 8, .queue_size = 4096};
+        is_int(fe_get(&fe, VU_GET_INFLIGHT_FD, &i, 24), 0, "case 30 for split rings");
+        close(fe.reply.fds[0]);
+        if (reset)
+            fe_ask(&fe, VU_RESET_DEVICE, NULL, 0, NULL, 0);
+        is_int(fe_ask_u64(&fe, VU_SET_FEATURES, fe.features), 0, "case 30 then packed rings");
+        fe_ring_start(&fe, 7);
+        ok(fe_frame_passes(&fe, 7), "case 30 which are served without it");
+        fe_close(&fe);
+    }
+
     for (unsigned packed = 0; packed < 2; packed++) {
         struct fe_conf c = {.packed = packed};
         fe_open(&fe, &c);
