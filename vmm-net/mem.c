@@ -234,5 +234,5 @@ void vn_log_mark(struct vn_log *log, uint64_t gpa, uint64_t len)
         last = UINT64_MAX;
     last >>= LOG_PAGE_SHIFT;
     for (uint64_t page = gpa >> LOG_PAGE_SHIFT; page <= last && page / 8 < log->size; page++)
-        __atomic_fetch_or(log->map.data + page / 8, (uint8_t)(1u << (page % 8)), __ATOMIC_RELAXED);
+        __atomic_fetch_or(log->map.data + page / 8, (uint8_t)(1u << (page % 8)), __ATOMIC_RELEASE);
 }

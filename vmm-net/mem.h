@@ -92,7 +92,8 @@ struct vn_log {
     uint64_t size; /* bytes; 0: not logging */
 };
 
-/* Mark the pages of [gpa, gpa + len). Pages beyond the log are left out: bounds come first. */
+/* Mark the pages of [gpa, gpa + len), which have been written. Pages beyond the log are left out:
+ * bounds come first. */
 void vn_log_mark(struct vn_log *log, uint64_t gpa, uint64_t len);
 
 #endif

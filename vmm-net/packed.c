@@ -94,6 +94,13 @@ enum vq_result packed_pop(struct vn_virtq *q, const struct vq_sink *s, struct vq
     return VQ_OK;
 }
 
+/* After the write: a mark before it could be taken, with the page, in between. */
+static void log_slot(struct vn_virtq *q, uint16_t i)
+{
+    if (q->log_used)
+        vn_log_mark(q->log, q->desc_gpa + 16ull * i, 16);
+}
+
 void packed_push(struct vn_virtq *q, const struct vq_chain *c, uint32_t len)
 {
     uint8_t *d = slot(q, q->next_used);
@@ -110,8 +117,7 @@ void packed_push(struct vn_virtq *q, const struct vq_chain *c, uint32_t len)
         /* Not seen before the first: the driver looks at descriptors in order. */
         vq_release16(d + 14, flags);
     }
-    if (q->log_used)
-        vn_log_mark(q->log, q->desc_gpa + 16ull * q->next_used, 16);
+    log_slot(q, q->next_used);
     advance(q, &q->next_used, &q->used_wrap, c->slots);
 }
 
@@ -120,6 +126,7 @@ void packed_publish(struct vn_virtq *q)
     if (!q->batch_open)
         return;
     vq_release16(slot(q, q->batch_pos) + 14, q->batch_flags);
+    log_slot(q, q->batch_pos);
     q->batch_open = false;
 }
 

@@ -365,6 +365,40 @@ static void dirty_log(const struct fe_conf *c)
     fe_close(&fe);
 }
 
+/* Who takes marks and page while a batch is under way must find the page marked once more. */
+static void marked_after_write(void)
+{
+    static _Alignas(4096) uint8_t memory[0x4000];
+    uint8_t marks[1] = {0}, *desc = memory + 0x1000;
+    struct vn_mem mem = {0};
+    struct vn_log log = {.map = {.data = marks, .guard = -1}, .size = sizeof(marks)};
+    struct vn_virtq q = {0};
+    struct vq_chain c;
+    struct iovec iov;
+    uint64_t gpa;
+    const struct vq_layout l = {.packed = true,
+                                .num = 4,
+                                .desc = desc,
+                                .avail = memory + 0x2000,
+                                .used = memory + 0x3000,
+                                .desc_gpa = 0x1000,
+                                .used_log = 0x3000,
+                                .log_used = true};
+
+    ok(!vn_mem_add(&mem, 0, 0, sizeof(memory), -1, 0, memory, NULL), "memory");
+    vq_layout(&q, &mem, &log, &l);
+    vq_position(&q, 0x8000);
+    desc[8] = 16;
+    desc[14] = VQ_F_AVAIL;
+    is_int(vq_pop(&q, false, &c, &iov, &gpa, 1), VQ_OK, "packed: a buffer");
+    vq_push(&q, &c, 0);
+    marks[0] = 0;
+    vq_publish(&q);
+    is_int(marks[0] & 1 << 1, 1 << 1,
+           "packed: the batch's first descriptor is marked when it is seen");
+    vn_mem_clear(&mem);
+}
+
 static void inflight(const struct fe_conf *c)
 {
     struct fe fe;
@@ -414,6 +448,7 @@ int main(void)
         dirty_log(&c);
         inflight(&c);
     }
+    marked_after_write();
     without_protocol_features();
     polled();
     requests();
