@@ -254,7 +254,9 @@ int vn_h_queue_num(struct vn_proto *p, struct vu_msg *m, int *fd, struct pw_err 
 {
     NO_FD;
     (void)err;
-    return reply_u64(m, p->dev->npairs); /* pairs, as all net front-ends understand it */
+    /* Rings: Cloud Hypervisor and Dragonball want as many as they have. QEMU has pairs in mind, but
+     * asks only whether it wants more than that. */
+    return reply_u64(m, 2ull * p->dev->npairs);
 }
 
 int vn_h_rarp(struct vn_proto *p, struct vu_msg *m, int *fd, struct pw_err *err)
