@@ -26,8 +26,12 @@ static int emit(struct pw_pick *p, const char *s, size_t n, struct pw_err *err)
     struct pw_pick_text *t = p->list && !p->in_item ? &p->frame : &p->out;
     size_t max = p->max ? p->max : PW_PICK_MAX;
 
+    /* Whoever writes one object too large must not keep the others from being read. */
+    p->over |= t == &p->out && n > max - t->len;
+    if (t == &p->out && p->over)
+        return 0;
     if (n > max - t->len)
-        return pw_err_set(err, -EFBIG, "an object has more than %zu bytes that matter", max);
+        return pw_err_set(err, -EFBIG, "the list has more than %zu bytes around its objects", max);
     if (t->len + n > t->cap) {
         size_t cap = t->cap ? 2 * t->cap : 1024;
         while (cap < t->len + n)
@@ -119,6 +123,7 @@ static int open_value(struct pw_pick *p, char c, struct pw_err *err)
         mode = SOME;
         p->path_len = 0;
         p->out.len = 0;
+        p->over = false;
         p->in_item = element;
         p->item_depth = p->depth;
     } else if (mode == LIST && object) {
@@ -140,7 +145,8 @@ static int close_value(struct pw_pick *p, char c, struct pw_err *err)
     p->state = p->depth ? AFTER : VALUE;
     bool handed = p->list ? p->in_item && p->depth == p->item_depth : p->depth == 0;
     if (handed) {
-        if (!rc)
+        p->left_out += p->over;
+        if (!rc && !p->over)
             rc = p->object(p->arg, p->out.buf, p->out.len, err);
         p->in_item = false;
     } else if (p->depth == 0) {
@@ -303,6 +309,7 @@ void pw_pick_free(struct pw_pick *p)
     struct pw_pick fresh = {.keep = p->keep,
                             .list = p->list,
                             .keep_item = p->keep_item,
+                            .max = p->max,
                             .object = p->object,
                             .arg = p->arg};
 

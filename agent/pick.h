@@ -35,7 +35,7 @@ struct pw_pick {
     /* The array whose elements are handed over one by one, "items"; NULL: each top-level value. */
     const char *list;
     const char *const *keep_item; /* of each element, from its own root */
-    size_t max;                   /* bytes kept of one object; 0: PW_PICK_MAX */
+    size_t max; /* bytes kept of one object; 0: PW_PICK_MAX. One that has more is not handed over */
     pw_pick_fn object;
     void *arg;
 
@@ -52,10 +52,12 @@ struct pw_pick {
     unsigned short path_len, key_len;
     unsigned char state, mode; /* mode: of the value that comes next, or is under way */
     bool in_item, escaped, quoted, ended;
+    bool over;              /* the object under way has more than `max` */
+    unsigned long left_out; /* objects that had */
 };
 
-/* Feed what arrived. -EBADMSG for what is no JSON, -EFBIG for more than `max` kept bytes or
- * too deep a nesting, else what `object` gave. After a failure only pw_pick_free may be called. */
+/* Feed what arrived. -EBADMSG for what is no JSON, -EFBIG for more than `max` kept bytes around a
+ * list's elements or too deep a nesting, else what `object` gave. After a failure only pw_pick_free may be called. */
 int pw_pick_feed(struct pw_pick *p, const char *data, size_t n, struct pw_err *err);
 /* The stream has ended: -EBADMSG in the middle of an object. */
 int pw_pick_end(const struct pw_pick *p, struct pw_err *err);

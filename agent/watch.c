@@ -86,10 +86,13 @@ static void well(struct pw_watch *w)
 
 /* ---- what arrives ---- */
 
+/* A NUL may be in what a user or a kubelet writes, and must not keep us from the rest. */
+#define FLAGS JSON_ALLOW_NUL
+
 static int list_item(void *arg, const char *text, size_t len, struct pw_err *err)
 {
     struct pw_watch *w = arg;
-    pw_json *o = json_loadb(text, len, 0, NULL);
+    pw_json *o = json_loadb(text, len, FLAGS, NULL);
 
     if (!o)
         return pw_err_set(err, -EBADMSG, "an object of the list is no JSON");
@@ -99,7 +102,7 @@ static int list_item(void *arg, const char *text, size_t len, struct pw_err *err
 static int event(void *arg, const char *text, size_t len, struct pw_err *err)
 {
     struct pw_watch *w = arg;
-    pw_json *e = json_loadb(text, len, 0, NULL);
+    pw_json *e = json_loadb(text, len, FLAGS, NULL);
     const char *type = json_string_value(json_object_get(e, "type"));
     const json_t *object = json_object_get(e, "object");
     int rc = 0;
@@ -135,7 +138,13 @@ static size_t arrived(char *data, size_t size, size_t n, void *arg)
         return n;
     }
     w->synced = w->state == PW_WATCH_WATCHING ? w->heard : w->synced;
-    return pw_pick_feed(&w->pick, data, n, &w->err) ? 0 : n;
+    unsigned long left_out = w->pick.left_out;
+    int rc = pw_pick_feed(&w->pick, data, n, &w->err);
+    if (w->pick.left_out != left_out)
+        pw_log_new(&w->large, w->heard, SAY_AGAIN, PW_LOG_WARN,
+                   "API, %s: one has more than %zu bytes that matter: left out", w->what,
+                   w->max ? w->max : (size_t)PW_PICK_MAX);
+    return rc ? 0 : n;
 }
 
 /* ---- requests ---- */

@@ -55,7 +55,7 @@ struct pw_watch {
     char body[512];    /* beginning of an answer that is no success */
     size_t body_len;
     struct pw_err err; /* why the body was not understood */
-    struct pw_log_again trouble;
+    struct pw_log_again trouble, large;
 
     /* For the metrics. */
     unsigned long lists, watches, events, errors;

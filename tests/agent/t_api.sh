@@ -113,6 +113,22 @@ ok "three are refused" wait_for 10 eval '[ "$(metric "podwire_peers{way=\"refuse
 is "and have no way" "$(ip route show proto 120 | grep -cE '192.0.2.6[678]')" 0
 for n in liar thief alien; do api DELETE "nodes/$n"; done
 
+# Nodes that keep others from being read: by a NUL, and by more than is ever kept of one.
+api PUT nodes/nul '{"podCIDRs": ["10.244.70.0/24"], "addresses": ["192.0.2.70", "\u0000"]}'
+ok "a Node with a NUL" wait_for 10 way 70
+jq -nc '{podCIDRs: ["10.244.71.0/24"], addresses: [range(4000) | "fd00:\(.)"]}' >"$TMP/large"
+curl -sS --fail -X PUT -d @"$TMP/large" "$API/control/nodes/large" >/dev/null
+node after 72
+ok "a Node that is too large: another one" wait_for 10 way 72
+is "it is left out" "$(ip route show 10.244.71.0/24)" ""
+lists=$(stat lists)
+api POST expire
+node listed 73
+ok "in a list too" wait_for 30 way 73
+ok "of which it is one" more lists "$lists"
+ok "it is said" grep -q "API, nodes: one has more than 65536 bytes that matter: left out" "$TMP/agent.log"
+for n in nul large after listed; do api DELETE "nodes/$n"; done
+
 # Credentials.
 agent_down
 echo first >"$TMP/token"

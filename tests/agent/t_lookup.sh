@@ -84,6 +84,9 @@ printf '{"uid": "u-long", "nodeName": "me", "runtimeClassName": "kata", "annotat
 curl -sS --fail -X PUT -d @"$TMP/long" "$API/control/pods/default/long" >/dev/null
 pod_is default/after '.runtimeClassName = "kata"'
 kind "a pod with a huge annotation keeps others from nothing" tap default after
+pod_is default/nul '.annotations = {"podwire.io/device": "a\u0000b"}'
+pod_is default/next '.runtimeClassName = "kata"'
+kind "nor does one with a NUL" tap default next
 CONF=$(jq -c 'del(.lookup)' "$TMP/conf") kind "a list that does not ask" veth default kata
 
 # --- nothing is known of it ---

@@ -103,10 +103,16 @@ static void pick_bounds(void)
     int n = snprintf(big, size, "{\"x\":\"");
 
     memset(big + n, 'y', size - 64);
-    snprintf(big + n + size - 64, 32, "\",\"a\":1}");
-    is_str(pick(NULL, big, 4096), "{\"a\":1}\n", "pick: a megabyte that is not wanted");
+    snprintf(big + n + size - 64, 32, "\",\"a\":1} {\"a\":2}");
+    is_str(pick(NULL, big, 4096), "{\"a\":1}\n{\"a\":2}\n", "pick: a megabyte that is not wanted");
     big[2] = 'a';
-    has_str(pick(NULL, big, 4096), "more than 65536 bytes", "pick: a megabyte that is wanted");
+    is_str(pick(NULL, big, 4096), "{\"a\":2}\n", "pick: a megabyte that is wanted is left out");
+    memcpy(big, "{\"items\":[{\"a\":\"", 16);
+    snprintf(big + n + size - 64, 32, "\"},{\"a\":2}]}");
+    is_str(pick("items", big, 4096), "{\"a\":2}\n{\"items\":[]}\n", "pick: in a list too");
+    n = snprintf(big, size, "{\"metadata\":{\"resourceVersion\":\"");
+    big[n] = 'y';
+    has_str(pick("items", big, 4096), "more than 65536 bytes", "pick: a list with too long a version");
     memset(big, '[', 200);
     memcpy(big, "{\"a\":", 5);
     big[200] = '\0';
