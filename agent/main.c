@@ -291,6 +291,8 @@ int main(int argc, char **argv)
     if (rc >= 0)
         return rc;
     sigaction(SIGPIPE, &(struct sigaction){.sa_handler = SIG_IGN}, NULL);
+    /* Ignored by whoever started us, it would hide how a plugin ended. */
+    sigaction(SIGCHLD, &(struct sigaction){.sa_handler = SIG_DFL}, NULL);
     umask(022);
     curl_global_init(CURL_GLOBAL_DEFAULT);
     rc = read_config(&o, &conf, &err);

@@ -57,7 +57,8 @@ struct pw_pick {
 };
 
 /* Feed what arrived. -EBADMSG for what is no JSON, -EFBIG for more than `max` kept bytes around a
- * list's elements or too deep a nesting, else what `object` gave. After a failure only pw_pick_free may be called. */
+ * list's elements or too deep a nesting, else what `object` gave. After a failure only pw_pick_free
+ * may be called. */
 int pw_pick_feed(struct pw_pick *p, const char *data, size_t n, struct pw_err *err);
 /* The stream has ended: -EBADMSG in the middle of an object. */
 int pw_pick_end(const struct pw_pick *p, struct pw_err *err);

@@ -157,6 +157,8 @@ int main(int argc, char **argv)
         return about(argc > 1 ? stdout : stderr);
     /* Delegated plugins and runtimes may close their ends early; that is no reason to die. */
     sigaction(SIGPIPE, &(struct sigaction){.sa_handler = SIG_IGN}, NULL);
+    /* Where a caller ignores it, so would we, and the kernel would not keep how a child ended. */
+    sigaction(SIGCHLD, &(struct sigaction){.sa_handler = SIG_DFL}, NULL);
     umask(022);
     if (pw_env_read(environ, &req.env, &err))
         return print_error(PW_V110, &err);

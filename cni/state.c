@@ -108,9 +108,9 @@ int pw_state_write(const struct pw_state *st, const struct pw_req *req, json_t *
         fd = open(tmp, flags | O_CLOEXEC, 0600);
     }
     size_t len = strlen(text);
-    errno = 0;
+    errno = fd < 0 ? errno : EIO;
     if (fd < 0 || write(fd, text, len) != (ssize_t)len || rename(tmp, path)) {
-        int e = errno ? errno : EIO;
+        int e = errno;
         unlink(tmp);
         return pw_err_errno(err, -e, "write state record %s", path);
     }

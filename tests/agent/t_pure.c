@@ -112,7 +112,8 @@ static void pick_bounds(void)
     is_str(pick("items", big, 4096), "{\"a\":2}\n{\"items\":[]}\n", "pick: in a list too");
     n = snprintf(big, size, "{\"metadata\":{\"resourceVersion\":\"");
     big[n] = 'y';
-    has_str(pick("items", big, 4096), "more than 65536 bytes", "pick: a list with too long a version");
+    has_str(pick("items", big, 4096), "more than 65536 bytes",
+            "pick: a list with too long a version");
     memset(big, '[', 200);
     memcpy(big, "{\"a\":", 5);
     big[200] = '\0';

@@ -87,6 +87,33 @@ is "called by a person: no failure" $rc 0
 like "but words of explanation" "$(cat "$TMP/err")" "CNI plugin"
 like "--version" "$("$PODWIRE" --version)" '^podwire [0-9]'
 
+# A caller that ignores how its children end hands that down.
+cat >"$TMP/ignoring" <<END
+#!/usr/bin/python3
+import os, signal
+signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+os.execv("$PODWIRE", ["podwire"])
+END
+chmod +x "$TMP/ignoring"
+delegated=$(conf 1.0.0 '.ipam = {type: "host-local", ranges: [[{subnet: "10.1.0.0/24"}]]}')
+PODWIRE=$TMP/ignoring good "SIGCHLD ignored: ADD by another IPAM" "$delegated" ADD c1 /run/netns/p1 eth0
+PODWIRE=$TMP/ignoring good "SIGCHLD ignored: DEL" "$delegated" DEL c1 /run/netns/p1 eth0
+
+# /run is full, of bytes or of files, and no request was counted yet.
+fill() { cat /dev/zero >/run/podwire/fill 2>/dev/null || true; }
+crowd() { (cd /run/podwire && seq -f f%g 100 | xargs touch) 2>/dev/null || true; }
+for full in fill crowd; do
+    mount -t tmpfs -o size=128k,nr_inodes=80 tmpfs /run/podwire
+    mkdir -m700 /run/podwire/endpoints
+    touch /run/podwire/lock
+    good "$full: STATUS while there is room" "$c" STATUS "" "" ""
+    $full
+    bad "$full: ADD" 5 "$c" ADD c1 /run/netns/p1 eth0
+    like "$full: says why" "$(answer .msg)" "No space left on device"
+    good "$full: DEL" "$c" DEL c1 /run/netns/p1 eth0
+    umount /run/podwire
+done
+
 # 20 MB of annotations.
 {
     printf '{"cniVersion":"1.1.0","name":"net","type":"podwire","ipam":{"type":"podwire","ranges":[[{"subnet":"10.1.0.0/24"}],[{"subnet":"fd00:1::/64"}]]},"runtimeConfig":{"io.kubernetes.cri.pod-annotations":{"x":"'
