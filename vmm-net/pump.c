@@ -357,11 +357,11 @@ static unsigned pump_rx(struct vn_pair *p)
         }
         if (r < VNET_HDR_LEN)
             break;
+        pump->rx_force = false; /* for the next frame the guest has as long again */
         if ((uint64_t)r > room) {
             vn_count(&p->count->rx_truncated, 1);
             continue;
         }
-        pump->rx_force = false;
         rx_deliver(p, ring, (uint64_t)r);
         vn_count(&p->count->rx_frames, 1);
         vn_count(&p->count->rx_bytes, (uint64_t)r - VNET_HDR_LEN);

@@ -102,6 +102,20 @@ static void receive(void)
     fe_kick(&fe, 0);
     ok(fe_wait(&fe, 0, 1) == 1, "case 18 (%s): posted at last, frames arrive", kind());
     end("case 18");
+
+    /* A guest that is slow to post more, not one that never will. */
+    begin_rx();
+    post_rx(FE_BUF(0, 0), 1024, 1);
+    fe_kick(&fe, 0);
+    for (unsigned i = 0; i < 20; i++)
+        fe_inject(packet, 1400);
+    ok(fe_wait_count(&fe.stats.pair[0].rx_truncated, 1),
+       "(%s) a frame that did not fit for too long is lost", kind());
+    usleep(2000);
+    post_rx(FE_BUF(0, 8), 2048, 40);
+    fe_kick(&fe, 0);
+    ok(fe_wait(&fe, 0, 10) == 10, "(%s) those behind it are not", kind());
+    end("slow guest");
     conf.tap = 0;
 }
 
