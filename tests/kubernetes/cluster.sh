@@ -171,7 +171,7 @@ node_init() {
     mount --bind $one /proc/sys/kernel/panic_on_oops
     mount -t tmpfs -o mode=755 tmpfs /opt
     mount -t tmpfs -o mode=755 tmpfs /var/log
-    mkdir -p /opt/cni/bin /etc/cni/net.d /run/kubelet
+    mkdir -p /opt/cni/bin /etc/cni/net.d /run/kubelet/static
     mount --make-rshared / # as systemd has it
     touch /run/ready
     sleep infinity
@@ -248,6 +248,7 @@ clusterDNS: ["10.96.0.10"]
 clusterDomain: cluster.local
 evictionHard: {nodefs.available: "1%", imagefs.available: "1%", memory.available: "50Mi"}
 volumePluginDir: /run/kubelet/plugins
+staticPodPath: /run/kubelet/static
 imageGCHighThresholdPercent: 100
 nodeStatusUpdateFrequency: 2s
 syncFrequency: 10s

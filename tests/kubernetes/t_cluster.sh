@@ -117,6 +117,78 @@ is "no tunnel" "$(in_node 1 ip -br link show podwire-vxlan 2>/dev/null)" ""
 all_flows "native again: "
 diag "$SECONDS s"
 
+# --- devices by RuntimeClass where the runtime has one list: podwired follows an API that knows roles ---
+cat >"$C/class.yaml" <<'EOF'
+apiVersion: node.k8s.io/v1
+kind: RuntimeClass
+metadata: {name: vm-like}
+handler: runc
+EOF
+class_pod() { # POD [CLASS]
+    pod_yaml "$1" n1 "" "  automountServiceAccountToken: false${2:+
+  runtimeClassName: $2}" >"$C/$1.yaml"
+}
+class_up() { class_pod "$@" && apply "$C/$1.yaml" && wait_for 60 pods_ready "pod=$1" 1; } # POD [CLASS]
+# What n1 says without an API server: a key of the pod's interface, and podwired's metrics.
+ep() { # POD KEY
+    in_node 1 "$BUILD/podwirectl" endpoints --json | jq -r --arg p "$1" --arg k "$2" '.[] | select(.pod.name == $p)[$k]'
+}
+metrics() { in_node 1 curl -s http://127.0.0.1:9470/metrics; }
+metric_is() { metrics | grep -qxF "$1 $2"; } # NAME VALUE
+slow_adds() { # longer than 5 s
+    metrics | awk '/seconds_bucket.command="ADD".*le="5"/ { n -= $2 } /seconds_count.command="ADD"/ { n += $2 } END { print n }'
+}
+again() { # POD: its sandbox dies, and the kubelet makes another
+    local was
+    was=$(ep "$1" containerId)
+    node_ctr 1 tasks kill -s SIGKILL "$was"
+    wait_for 60 eval "now=\$(ep $1 containerId) && [ -n \"\$now\" ] && [ \"\$now\" != $was ]"
+}
+rights() { # as the API server has them
+    k auth can-i --list --no-headers --as=system:serviceaccount:kube-system:podwire |
+        awk '$1 ~ /^[a-z]/ && $1 !~ /^selfsubject/ { $1 = $1; print }' | sort | paste -sd,
+}
+must ok "a RuntimeClass" apply "$C/class.yaml"
+must ok "an agent told of it" agent_conf '{"device": "veth", "runtimeClasses": {"vm-like": {"device": "tap"}}}'
+is "one list for all" "$(in_node 1 find /etc/cni /run/clients -name '*.conflist' | wc -l)" 1
+is "the manifest lets the agent list pods" "$(rights)" "nodes [] [] [get list watch],pods [] [] [list]"
+must ok "a pod of the class, which podwired may not watch" class_up refused vm-like
+is "it has the device of all" "$(ep refused kind)" veth
+like "endpoints tells why" "$(ep refused why)" "podwired does not say: the API has not told of the pod"
+like "podwired tells what is missing" "$(k -n kube-system logs "$(agent_pod 1)" -c podwired)" \
+    'pods to look up: HTTP 403: .*cannot watch resource "pods".*see the ClusterRole'
+ok "and its metrics that it does not follow" metric_is podwire_lookup_api_up 0
+sed -E 's/(verbs:) \[list\] # to look up RuntimeClasses: (\[.*)/\1 \2/' "$C/agent.yaml" >"$C/watch.yaml"
+must ok "what the manifest says to write" apply "$C/watch.yaml"
+is "is one right more" "$(rights)" "nodes [] [] [get list watch],pods [] [] [list watch]"
+ok "podwired goes on without a restart" wait_for 90 metric_is podwire_lookup_api_up 1
+must ok "a pod of the class" class_up classed vm-like
+is "it has the device of the class" "$(ep classed kind)" tap
+is "endpoints tells why" "$(ep classed why)" "asked for by RuntimeClass vm-like"
+must ok "a pod of none" class_up plain
+is "it has the device of all" "$(ep plain kind)" veth
+is "endpoints tells why" "$(ep plain why)" "asked for by configuration"
+was=$(slow_adds)
+api_down
+must ok "the API server is away, a known pod begins anew" again classed
+is "by its class" "$(ep classed kind)" tap
+class_pod static vm-like
+cp "$C/static.yaml" "/proc/${NODE_PID[1]}/root/run/kubelet/static/"
+must ok "a static pod, which it has never told of" wait_for 60 eval '[ -n "$(ep static-n1 kind)" ]'
+is "it has the device of all" "$(ep static-n1 kind)" veth
+like "endpoints tells why" "$(ep static-n1 why)" "podwired does not say: the API has not told of the pod"
+is "no ADD took longer than 5 s" "$(slow_adds)" "$was"
+must ok "the API server is back" api_up
+ok "and followed" wait_for 90 metric_is podwire_lookup_api_up 1
+ok "it is told of the static pod" wait_for 60 k get pod static-n1
+must ok "which begins anew" again static-n1
+is "by its class" "$(ep static-n1 kind)" tap
+rm "/proc/${NODE_PID[1]}/root/run/kubelet/static/static.yaml"
+k delete -f "$C/refused.yaml" -f "$C/classed.yaml" -f "$C/plain.yaml" --wait=true >/dev/null
+ok "with the pods their interfaces go" wait_for 60 eval '[ -z "$(ep static-n1 kind)$(ep refused kind)$(ep classed kind)$(ep plain kind)" ]'
+wait_for 60 all_ready 3 || why_not_ready kube-system
+diag "$SECONDS s"
+
 # --- back-ends of virtual machines, which the agent starts again from its container, as an operator allows it ---
 cat >"$C/rights.json" <<'EOF'
 {"spec": {"template": {"spec": {"hostPID": true, "containers": [{"name": "podwired", "securityContext": {"capabilities": {"add":
