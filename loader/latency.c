@@ -41,8 +41,8 @@ void pw_latency_note(enum pw_latency_command command, bool succeeded, uint64_t u
     pw_fd fd = open(LATENCY_FILE, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600);
     if (fd < 0 || fstat(fd, &st) || !S_ISREG(st.st_mode))
         return;
-    /* New, or its maker was killed before this: two that do it at once do the same. With memory behind
-     * it: where there is none, writing to the mapping would be our end (SIGBUS). */
+    /* New, or its maker was killed before this: two that do it at once do the same. With memory
+     * behind it: where there is none, writing to the mapping would be our end (SIGBUS). */
     if (st.st_size == 0 && posix_fallocate(fd, 0, sizeof(*l)) == 0)
         st.st_size = sizeof(*l);
     if (st.st_size != sizeof(*l))
