@@ -12,6 +12,7 @@ struct gc {
     const struct pw_req *req;
     struct pw_err *err; /* of the first failure */
     int rc;
+    json_t *left; /* as in the list of valid ones: what is not in it and stays all the same */
 };
 
 static bool is_valid(const json_t *list, const struct pw_state *st)
@@ -44,10 +45,15 @@ static void collect(const struct pw_state *st, void *arg)
     if (is_valid(gc->req->conf.valid, st))
         return;
     /* Another network's. One that cannot be read is nobody's once its device is gone. */
-    if (strcmp(st->network, gc->req->conf.name) != 0 && (st->network[0] || !device_gone(st)))
+    bool unread = !st->network[0];
+    if (!unread && strcmp(st->network, gc->req->conf.name) != 0)
         return;
-    int rc = pw_detach_endpoint(st, err);
-    if (!rc)
+    bool stays = unread && !device_gone(st);
+    int rc = stays ? 0 : pw_detach_endpoint(st, err);
+    if (rc || stays)
+        json_array_append_new(gc->left, json_pack("{s:s, s:s}", "containerID", st->container_id,
+                                                  "ifname", st->ifname));
+    else
         rc = pw_state_remove(st->container_id, st->ifname, err);
     if (rc && !gc->rc)
         gc->rc = rc;
@@ -56,9 +62,12 @@ static void collect(const struct pw_state *st, void *arg)
 int pw_cmd_gc(const struct pw_req *req, struct pw_err *err)
 {
     pw_cleanup(pw_dp_closep) struct pw_dp *dp = NULL;
-    struct gc gc = {.req = req, .err = err};
-    int rc = pw_state_each(collect, &gc, err);
+    pw_json *left = json_array();
+    struct gc gc = {.req = req, .err = err, .left = left};
 
+    if (!left)
+        return pw_err_errno(err, -ENOMEM, "GC");
+    int rc = pw_state_each(collect, &gc, err);
     if (!gc.rc)
         gc.rc = rc;
     /* What killed processes left of devices that are gone. */
@@ -70,6 +79,6 @@ int pw_cmd_gc(const struct pw_req *req, struct pw_err *err)
     rc = pw_vhost_keep(gc.rc ? NULL : err);
     if (rc && !gc.rc)
         gc.rc = rc;
-    rc = pw_ipam_gc(req, gc.rc ? NULL : err);
+    rc = pw_ipam_gc(req, left, gc.rc ? NULL : err);
     return gc.rc ? gc.rc : rc;
 }

@@ -222,13 +222,12 @@ static int builtin_status(const struct pw_req *req, struct pw_err *err)
     return rc;
 }
 
-static bool is_valid(const char *owner, void *arg)
+static bool listed(const json_t *list, const char *owner)
 {
-    const json_t *valid = arg;
     json_t *item;
     size_t i;
 
-    json_array_foreach ((json_t *)valid, i, item) {
+    json_array_foreach ((json_t *)list, i, item) {
         const char *id = NULL, *ifname = NULL;
         if (!json_is_object(item) || pw_json_str(item, "containerID", &id, NULL) ||
             pw_json_str(item, "ifname", &ifname, NULL) || !id || !ifname)
@@ -240,14 +239,22 @@ static bool is_valid(const char *owner, void *arg)
     return false;
 }
 
-static int builtin_gc(const struct pw_req *req, struct pw_err *err)
+/* `arg`: both lists. */
+static bool stays(const char *owner, void *arg)
 {
+    const json_t *const *lists = arg;
+    return listed(lists[0], owner) || listed(lists[1], owner);
+}
+
+static int builtin_gc(const struct pw_req *req, const json_t *left, struct pw_err *err)
+{
+    const json_t *lists[] = {req->conf.valid, left};
     pw_cleanup(pw_store_close) struct pw_store s = PW_STORE_INIT;
     int rc = pw_store_open(&s, PW_RUN_DIR, req->conf.name, false, err);
 
     if (rc == -ENOENT)
         return 0;
-    return rc ? rc : pw_store_sweep(&s, is_valid, req->conf.valid, err);
+    return rc ? rc : pw_store_sweep(&s, stays, lists, err);
 }
 
 /* ---- which of the two ---- */
@@ -286,7 +293,9 @@ int pw_ipam_status(const struct pw_req *req, struct pw_err *err)
     return builtin(req) ? builtin_status(req, err) : pw_ipam_exec(req, "STATUS", NULL, err);
 }
 
-int pw_ipam_gc(const struct pw_req *req, struct pw_err *err)
+int pw_ipam_gc(const struct pw_req *req, const json_t *left, struct pw_err *err)
 {
-    return builtin(req) ? builtin_gc(req, err) : pw_ipam_exec(req, "GC", NULL, err);
+    if (builtin(req))
+        return builtin_gc(req, left, err);
+    return json_array_size(left) ? 0 : pw_ipam_exec(req, "GC", NULL, err);
 }

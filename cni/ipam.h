@@ -37,7 +37,8 @@ int pw_ipam_del(const struct pw_req *req, struct pw_err *err);
 int pw_ipam_check(const struct pw_req *req, const struct pw_addr *ips, size_t n,
                   struct pw_err *err);
 int pw_ipam_status(const struct pw_req *req, struct pw_err *err);
-/* Release all but the attachments in req->conf.valid. */
-int pw_ipam_gc(const struct pw_req *req, struct pw_err *err);
+/* Release all but the attachments in req->conf.valid, and in `left`, whose addresses are still in
+ * use. A delegated plugin, which cannot be told of these, is called only when there are none. */
+int pw_ipam_gc(const struct pw_req *req, const json_t *left, struct pw_err *err);
 
 #endif

@@ -151,6 +151,26 @@ good "GC with null" "$(conf 1.1.0 '.name="other" | .ipam.ranges=[[{"subnet":"10.
 is "removes all" "$(find /run/podwire/endpoints /run/podwire/ipam/*/owners -type f)" ""
 is "devices too" "$(ip -o link | grep -c ' pw-')" 0
 
+# What GC cannot take away keeps its address, so that nobody else gets it.
+owners() { ls /run/podwire/ipam/net/owners; }
+good "ADD" "$(conf 1.1.0)" ADD gcd /run/netns/g1 eth0
+cp /run/podwire/endpoints/gcd:eth0.json "$TMP/record"
+echo damaged >/run/podwire/endpoints/gcd:eth0.json
+good "GC that finds its record damaged, and its device" "$(conf 1.1.0)" GC "" "" ""
+is "leaves its address" "$(owners)" gcd:eth0
+cp "$TMP/record" /run/podwire/endpoints/gcd:eth0.json
+good "GC" "$(conf 1.1.0)" GC "" "" ""
+kata=$(conf 1.1.0 '.device="tap" | .kataDan="/run/dans"')
+good "ADD with a file for Kata" "$kata" ADD gck /run/netns/g1 eth0
+good "ADD of another" "$(conf 1.1.0)" ADD gco /run/netns/g2 eth0
+mount --bind /run/dans /run/dans
+mount -o remount,bind,ro /run/dans
+bad "GC that cannot remove it" 5 "$kata" GC "" "" ""
+is "leaves its address, and no other" "$(owners)" gck:eth0
+umount /run/dans
+good "GC" "$kata" GC "" "" ""
+is "removes all" "$(find /run/podwire/endpoints /run/podwire/ipam/*/owners /run/dans -type f)" ""
+
 # STATUS.
 good "STATUS" "$(conf 1.1.0)" STATUS "" "" ""
 is "has nothing to say" "$(cat "$TMP/out")" ""
