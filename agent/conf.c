@@ -352,6 +352,14 @@ int pw_agent_conf_parse(const char *text, size_t len, struct pw_agent_conf *conf
     return pw_keys_read(keys, "", root, conf, err);
 }
 
+/* Of two classes with one folder both lists would be one file. */
+static bool contradict(const struct pw_agent_class *a, const struct pw_agent_class *b)
+{
+    return a->directory[0] && strcmp(a->directory, b->directory) == 0 &&
+           (strcmp(a->device, b->device) != 0 ||
+            (a->plugin != b->plugin && !json_equal(a->plugin, b->plugin)));
+}
+
 int pw_agent_conf_check(const struct pw_agent_conf *conf, struct pw_err *err)
 {
     if (!conf->node_name[0])
@@ -370,6 +378,12 @@ int pw_agent_conf_check(const struct pw_agent_conf *conf, struct pw_err *err)
             return pw_err_set(err, -EINVAL,
                               "'runtimeClasses.%.60s.directory' is that of all other pods too",
                               conf->classes[i].name);
+        for (uint32_t j = 0; j < i; j++)
+            if (contradict(&conf->classes[i], &conf->classes[j]))
+                return pw_err_set(err, -EINVAL,
+                                  "'runtimeClasses': %.60s and %.60s have one 'directory', but not "
+                                  "the same 'device' and 'plugin'",
+                                  conf->classes[j].name, conf->classes[i].name);
     }
     if (conf->lookup_required && !pw_agent_conf_looks_up(conf))
         return pw_err_set(err, -EINVAL,

@@ -132,20 +132,24 @@ static void endpoints(FILE *f, struct pw_dp *dp)
 
     if (!dp || ctl_gather(dp, &eps, NULL))
         return;
-    one(f, "podwire_endpoints", "gauge", "Interfaces of pods on this node.", (double)eps.n);
-    fast(f, &eps, "podwire_endpoint_redirected_packets_total",
+    /* By name: those whose device is gone, all with the same labels, come first. */
+    struct ctl_eps there = eps;
+    for (; there.n && !there.ep[0].ifname[0]; there.n--)
+        there.ep++;
+    one(f, "podwire_endpoints", "gauge", "Interfaces of pods on this node.", (double)there.n);
+    fast(f, &there, "podwire_endpoint_redirected_packets_total",
          "Packets that a program carried on the fast path.", PACKETS);
-    fast(f, &eps, "podwire_endpoint_redirected_bytes_total",
+    fast(f, &there, "podwire_endpoint_redirected_bytes_total",
          "Bytes that a program carried on the fast path.", BYTES);
-    reasons(f, &eps, "podwire_endpoint_stack_packets_total",
+    reasons(f, &there, "podwire_endpoint_stack_packets_total",
             "Packets handed to the node's stack, by reason.", PW_KIND_STACK, PACKETS);
-    reasons(f, &eps, "podwire_endpoint_stack_bytes_total",
+    reasons(f, &there, "podwire_endpoint_stack_bytes_total",
             "Bytes handed to the node's stack, by reason.", PW_KIND_STACK, BYTES);
-    reasons(f, &eps, "podwire_endpoint_dropped_packets_total", "Packets dropped, by reason.",
+    reasons(f, &there, "podwire_endpoint_dropped_packets_total", "Packets dropped, by reason.",
             PW_KIND_DROP, PACKETS);
-    reasons(f, &eps, "podwire_endpoint_answered_packets_total",
+    reasons(f, &there, "podwire_endpoint_answered_packets_total",
             "Packets of guests that were answered, by reason.", PW_KIND_REPLY, PACKETS);
-    device_drops(f, &eps);
+    device_drops(f, &there);
     unowned(f, &eps, "podwire_node_stack_packets_total",
             "Packets of no endpoint that were handed to the node's stack, by reason.",
             PW_KIND_STACK);

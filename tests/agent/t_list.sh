@@ -38,6 +38,19 @@ is "the plugin says of the node what the agent said" "$(sum)" "$before"
 ok "its metrics are there" wait_for 5 eval '[ "$(metric podwire_endpoints)" = 1 ]'
 is "the ADD was timed" "$(metric 'podwire_cni_duration_seconds_count{command="ADD",result="success"}')" 1
 
+# Namespaces that go before DEL: of devices that are gone there is no series, least of all the same one twice.
+sound() { curl -s http://127.0.0.1:9470/metrics | "$TOP/tests/agent/check_metrics.py"; }
+ok "the metrics are sound" sound
+for p in m1 m2; do
+    netns_up $p
+    good "ADD $p" "$(cat "$TMP/conf")" ADD c-$p /run/netns/$p eth0
+    ip netns del $p
+    wait_for 30 test ! -e "/sys/class/net/$(answer '.interfaces[0].name')" || bail "the device of $p outlives its namespace"
+done
+ok "with pods whose namespace is gone too" sound
+is "they are not counted" "$(metric podwire_endpoints)" 1
+for p in m1 m2; do good "DEL $p" "$(cat "$TMP/conf")" DEL c-$p "" eth0; done
+
 # Unchanged, it is not touched: containerd would read it again.
 inode() { command stat -c %i.%Y "$LIST"; }
 was=$(inode)

@@ -259,6 +259,17 @@ static void confs(void)
          "\"tap\", "
          "\"directory\": \"/etc/cni/net.d\"}}}",
          "that of all other pods"},
+        {"{\"clusterRanges\": [\"10.0.0.0/8\"], \"runtimeClasses\": {\"a\": {\"device\": "
+         "\"tap\", "
+         "\"directory\": \"/etc/x\"}, \"b\": {\"device\": \"veth\", \"directory\": "
+         "\"/etc/x\"}}}",
+         "have one 'directory', but not"},
+        {"{\"clusterRanges\": [\"10.0.0.0/8\"], \"runtimeClasses\": {\"a\": {\"device\": "
+         "\"tap\", "
+         "\"directory\": \"/etc/x\"}, \"b\": {\"device\": \"tap\", \"directory\": "
+         "\"/etc/x\", "
+         "\"plugin\": {}}}}",
+         "have one 'directory', but not"},
         {"{\"logLevel\": \"loud\"}", "'logLevel' must be"},
         {"{\"listen\": 9470}", "'listen' must be a string"},
         {"{\"mtu\": 1, \"mtu\": 2}", "duplicate"},
@@ -268,6 +279,11 @@ static void confs(void)
         has_str(conf_error(bad[i].in), bad[i].message, "configuration: %s", bad[i].in);
     is_str(conf_error("{\"clusterRanges\": [\"10.244.0.0/16\", \"fd00::/48\"]}"), "",
            "configuration: the least");
+    is_str(conf_error("{\"clusterRanges\": [\"10.0.0.0/8\"], \"runtimeClasses\": {"
+                      "\"a\": {\"device\": \"tap\", \"directory\": \"/etc/x\"},"
+                      "\"b\": {\"device\": \"tap\", \"directory\": \"/etc/x\"},"
+                      "\"c\": {\"device\": \"tap\"}, \"d\": {\"device\": \"veth\"}}}"),
+           "", "configuration: two classes with one folder and one device");
 }
 
 /* ---- the list ---- */
