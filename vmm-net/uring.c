@@ -128,6 +128,7 @@ unsigned vn_uring_write(struct vn_uring *u, int fd, struct pump_frame *f, unsign
         s->addr = (uint64_t)(uintptr_t)f[i].iov;
         s->len = f[i].segs;
         s->off = (uint64_t)-1;
+        s->rw_flags = RWF_NOWAIT; /* or it waits until the tap takes more, and we with it */
         s->user_data = i;
         u->sq_array[k] = k;
         f[i].result = -EAGAIN;
@@ -151,12 +152,19 @@ unsigned vn_uring_write(struct vn_uring *u, int fd, struct pump_frame *f, unsign
         }
         __atomic_store_n(u->cq_head, head, __ATOMIC_RELEASE);
     }
-    /* The tap was full for some: once more, one by one. Full again means that they are dropped. */
+    /* The tap was full for some: once more, one by one. */
     for (unsigned i = 0; i < n; i++) {
         if (!f[i].iov || f[i].result != -EAGAIN)
             continue;
         ssize_t r = writev(fd, f[i].iov, f[i].segs);
         f[i].result = r < 0 ? -errno : (int)r;
+        if (f[i].result == -EAGAIN)
+            break;
     }
-    return n;
+    /* Full again: those with none written behind them wait, others are lost. */
+    unsigned done = n;
+    for (unsigned i = n; i-- > 0 && (!f[i].iov || f[i].result == -EAGAIN);)
+        if (f[i].iov)
+            done = i;
+    return done;
 }

@@ -12,8 +12,8 @@
  */
 int vn_uring_new(unsigned entries, struct vn_uring **out, struct pw_err *err);
 void vn_uring_free(struct vn_uring *u);
-/* Write each frame that has an iov to `fd`, in order; results in the frames. Returns n: all are
- * done. */
+/* Write each frame that has an iov to `fd`, in order, without blocking; results in the frames.
+ * Returns how many are done with: all, unless `fd` is full. */
 unsigned vn_uring_write(struct vn_uring *u, int fd, struct pump_frame *f, unsigned n);
 
 #endif

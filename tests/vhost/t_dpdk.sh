@@ -6,7 +6,7 @@
 . "$(dirname "$0")/../lib/tap.sh"
 # shellcheck source=tests/vhost/lib.sh
 . "$(dirname "$0")/lib.sh"
-need dpdk-testpmd jq ip
+need dpdk-testpmd jq ip tc
 quiet_net
 
 mac=02:00:00:00:00:01
@@ -54,6 +54,34 @@ receive() { # NAME VDEV-OPTIONS
     ip link del "$t"
 }
 
+# What the guest sends waits for a slow device; what comes for it does not wait for that.
+slow() { # NAME BACKEND-ARGS
+    local name=slow-$1 s=$TMP/slow-$1.sock n=500
+    ip tuntap add sl0 mode tap vnet_hdr
+    ip link add sl1 type veth peer name sl2
+    for d in sl0 sl1 sl2; do ip link set $d up; done
+    tc qdisc add dev sl1 root tbf rate 500kbit burst 5k limit 100m
+    tc qdisc add dev sl0 ingress
+    tc filter add dev sl0 parent ffff: protocol all u32 match u32 0 0 action mirred egress redirect dev sl1
+    # shellcheck disable=SC2086 # words are wanted
+    backend_start "$name" --socket-path="$s" --tap=sl0 $2
+    testpmd_start "$name" "net_virtio_user0,path=$s,queue_size=256,mac=$mac" --forward-mode=flowgen --txpkts=1514
+    # Four megabytes are the tap's.
+    wait_for 20 more_than 1000 stat_of "$name" '.pairs[0].tx_frames'
+    sleep 1
+    "$BUILD/tests/vhost/burst" sl0 $n 60 1000
+    wait_for 5 more_than $((n - 1)) stat_of "$name" '.pairs[0].rx_frames' || true
+    is "$name: every frame for the guest arrived meanwhile" "$(stat_of "$name" '.pairs[0].rx_frames')" $n
+    is "$name: and none of its own is lost" "$(stat_of "$name" '.pairs[0].tx_refused')" 0
+    testpmd_end
+    backend_end
+    is "$name: the back-end ends well" "$backend_rc" 0
+    ip link del sl0
+    ip link del sl1
+}
+
+slow io-uring ''
+slow plain --no-io-uring
 transmit default '' '' '' ''
 transmit packed ,packed_vq=1 '' '' ''
 transmit plain ,mrg_rxbuf=0,in_order=0 --no-io-uring '' ''
