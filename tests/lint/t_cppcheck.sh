@@ -7,13 +7,15 @@
 need cppcheck
 
 # missingInclude: system headers are not looked at. uninitvar and nullPointer are clang's business:
-# cppcheck does not know cleanup attributes and statement expressions; so are leaks (resourceLeak,
-# memleak). readdirCalled: readdir_r is the one not to be used. va_end_missing: a false
-# find where va_list goes through a function.
+# cppcheck does not know cleanup attributes and statement expressions, and Debian 13's takes mmap()
+# to fail with NULL (nullPointer*OutOfMemory); so are leaks (resourceLeak, memleak). readdirCalled:
+# readdir_r is the one not to be used. va_end_missing: a false find where va_list goes through a
+# function.
 check() {
     cppcheck --quiet --std=c11 --language=c --enable=warning,performance,portability --inline-suppr \
         --error-exitcode=1 -j "$(nproc)" -I. --suppress=missingInclude --suppress=missingIncludeSystem \
-        --suppress=uninitvar --suppress=nullPointer --suppress=unusedStructMember \
+        --suppress=uninitvar --suppress=nullPointer --suppress=nullPointerOutOfMemory \
+        --suppress=nullPointerArithmeticOutOfMemory --suppress=unusedStructMember \
         --suppress=unknownMacro --suppress=normalCheckLevelMaxBranches \
         --suppress=resourceLeak --suppress=memleak --suppress=readdirCalled \
         --library=posix --library=gnu -D__x86_64__ -D__linux__ "$@"
