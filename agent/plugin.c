@@ -96,6 +96,18 @@ static int run(const struct pw_agent_conf *conf, const json_t *plugin, const cha
                       WIFSIGNALED(status) ? "killed" : output);
 }
 
+/* portmap takes away what has the container's id, but nothing at all where it is told of no port.
+ * Which ones the pod had, its runtime knew. */
+static void tell_of_ports(json_t *plugin)
+{
+    const json_t *capabilities = json_object_get(plugin, "capabilities");
+
+    if (json_is_true(json_object_get(capabilities, "portMappings")))
+        json_object_set_new(plugin, "runtimeConfig",
+                            json_pack("{s:[{s:i, s:i, s:s}]}", "portMappings", "hostPort", 1,
+                                      "containerPort", 1, "protocol", "tcp"));
+}
+
 int pw_plugin_del(const struct pw_agent_conf *conf, const struct pw_addr *pods, size_t n_pods,
                   const char *container_id, const char *ifname, struct pw_err *err)
 {
@@ -107,6 +119,7 @@ int pw_plugin_del(const struct pw_agent_conf *conf, const struct pw_addr *pods, 
         json_t *plugin = json_array_get(plugins, i);
         json_object_set_new(plugin, "name", json_string(conf->node.network));
         json_object_set_new(plugin, "cniVersion", json_string("1.0.0"));
+        tell_of_ports(plugin);
         int rc = run(conf, plugin, container_id, ifname, first ? NULL : err);
         if (rc && !first)
             first = rc;

@@ -6,8 +6,13 @@
 . "$(dirname "$0")/../lib/tap.sh"
 . "$TOP/tests/agent/lib.sh"
 
+need iptables
+reference=$(IFS=: && for d in $CNI_PATH; do ls "$d/portmap" 2>/dev/null || true; done | head -n1)
+[ -n "$reference" ] || skip_all "the reference plugin portmap is not there"
+mkdir "$TMP/plugins"
+ln -s "$BUILD/podwire" "$reference" "$TMP/plugins/"
 node_up
-agent_conf
+agent_conf "del(.cni.after) | .cni.pluginDirectory = \"$TMP/plugins\""
 api_up
 node me 1
 for i in 2 3 4 5; do node "n$i" $i; done
@@ -39,6 +44,7 @@ jq -c '.plugins[0] + {name: .name, cniVersion: "1.0.0"}' "$LIST" >"$TMP/conf"
 declare -A ip=()
 for p in p1 p2; do
     good "ADD $p" "$(cat "$TMP/conf")" ADD "c-$p" "/run/netns/$p" eth0 CNI_ARGS="K8S_POD_NAMESPACE=default;K8S_POD_NAME=$p;K8S_POD_UID=u-$p"
+    cp "$TMP/out" "$TMP/result-$p"
     ip[$p]=$(jq -r '.ips[0].address | split("/")[0]' "$TMP/out")
     api PUT "pods/default/$p" "{\"uid\": \"u-$p\", \"nodeName\": \"me\"}"
 done
@@ -57,6 +63,13 @@ like "pods do not notice" "$(tail -n3 "$TMP/ping")" " 0% packet loss"
 netns_up p3 p4
 good "ADD p3" "$(cat "$TMP/conf")" ADD c-p3 /run/netns/p3 eth0 CNI_ARGS="K8S_POD_NAMESPACE=default;K8S_POD_NAME=p3;K8S_POD_UID=u-p3"
 good "ADD p4" "$(cat "$TMP/conf")" ADD c-p4 /run/netns/p4 eth0
+for p in p1 p2; do # by portmap too
+    jq -c --arg n "${p#p}" --slurpfile r "$TMP/result-$p" '.plugins[1] + {name, cniVersion: "1.0.0", prevResult: $r[0],
+        runtimeConfig: {portMappings: [{hostPort: (8080 + ($n | tonumber)), containerPort: 80, protocol: "tcp"}]}}' "$LIST" |
+        PODWIRE=$reference request ADD "c-$p" "/run/netns/$p" eth0 || bail "portmap: $(cat "$TMP/out")"
+done
+ports() { iptables-save -t nat | sed -nE 's/^-A CNI-HOSTPORT-DNAT .*id: \\"([^\\]*).*/\1/p' | sort | xargs; }
+is "ports of two pods" "$(ports)" "c-p1 c-p2"
 api PUT pods/default/p3 '{"uid": "other", "nodeName": "me"}'
 api PUT pods/default/p2 '{"uid": "u-p2", "nodeName": "elsewhere"}'
 agent_kill
@@ -70,6 +83,7 @@ ok "what is gone, and in no list of this node's pods, is removed" \
     wait_for 30 eval '! test -e /run/podwire/endpoints/c-p2:eth0.json'
 is "that alone" "$(cd /run/podwire/endpoints && echo *)" "c-p1:eth0.json c-p3:eth0.json c-p4:eth0.json"
 is "its address is free" "$(cat /run/podwire/ipam/podwire/owners/c-p2:eth0 2>/dev/null)" ""
+is "its port is nobody's" "$(ports)" c-p1
 is "its entries are gone" "$("$BUILD/podwirectl" endpoints --json | jq -r '[.[].pod.name] | join(" ")')" p1
 is "it is counted" "$(metric podwire_reconciled_total)" 1
 ok "the living pod is left alone" ping -c1 -W2 "${ip[p1]}"
