@@ -114,9 +114,10 @@ static bool resume_packed(struct vn_virtq *q, struct region_packed *r)
         return false; /* the caller takes positions from elsewhere and notes them */
     }
     if (pos != next || wrap != next_wrap) {
-        /* Died between the two notes: whether the guest saw the batch is in the ring itself. */
+        /* Died between the two notes: whether the guest saw the batch is in the ring itself. What
+         * it saw it may have posted anew. */
         uint16_t f = vq_acquire16(q->desc + 16ull * pos + 14);
-        if (!!(f & VQ_F_USED) == wrap && !!(f & VQ_F_AVAIL) == wrap) {
+        if (!!(f & VQ_F_USED) == wrap || !!(f & VQ_F_AVAIL) != wrap) {
             pos = next;
             wrap = next_wrap;
         }

@@ -9,6 +9,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "loader/base/cleanup.h"
 #include "tests/lib/tap.h"
 #include "tests/vhost/fe.h"
 #include "vmm-net/dev.h"
@@ -438,6 +439,35 @@ static void inflight(const struct fe_conf *c)
     fe_close(&fe);
 }
 
+/* Died after the guest saw a batch and before that was noted; the guest's driver, whose ring was
+ * full, has posted the first slot anew meanwhile. */
+static void posted_anew(void)
+{
+    static _Alignas(64) uint8_t memory[0x4000], region[1024];
+    struct {
+        uint64_t features;
+        uint16_t version, num, free[2], used, old_used;
+        uint8_t wrap, old_wrap;
+    } died = {.version = 1, .num = 4, .used = 2, .wrap = 1, .old_wrap = 1};
+    static const uint16_t flags[] = {VQ_F_AVAIL, VQ_F_AVAIL | VQ_F_USED, VQ_F_USED};
+    static const char *const what[] = {"was not seen", "was seen", "was seen and posted anew"};
+    struct vn_mem mem = {0};
+    const struct vq_layout l = {.packed = true,
+                                .num = 4,
+                                .desc = memory,
+                                .avail = memory + 0x1000,
+                                .used = memory + 0x2000};
+
+    for (unsigned i = 0; i < PW_ARRAY_SIZE(flags); i++) {
+        struct vn_virtq q = {.inflight = region};
+        memcpy(region, &died, sizeof(died));
+        memcpy(memory + 14, &flags[i], 2);
+        vq_layout(&q, &mem, NULL, &l);
+        vq_position(&q, 0x8000);
+        is_int(vq_base(&q) & 0xffff, 0x8000 | (i ? 2 : 0), "packed: a batch that %s", what[i]);
+    }
+}
+
 int main(void)
 {
     for (unsigned p = 0; p < 2; p++) {
@@ -449,6 +479,7 @@ int main(void)
         inflight(&c);
     }
     marked_after_write();
+    posted_anew();
     without_protocol_features();
     polled();
     requests();
