@@ -192,9 +192,10 @@ int vn_serve(struct vmmnet *net, struct vmmnet_stats *stats, struct vn_server *s
         s->connected = -1;
     }
 
+    bool lost = false; /* just now: a VMM that hangs up is not besieged */
     for (;;) {
         int front = vmmnet_fd(net);
-        if (front < 0 && s->dir >= 0) {
+        if (front < 0 && s->dir >= 0 && !lost) {
             try_connect(net, s);
             front = vmmnet_fd(net);
         }
@@ -207,8 +208,8 @@ int vn_serve(struct vmmnet *net, struct vmmnet_stats *stats, struct vn_server *s
             return pw_err_errno(err, -errno, "poll");
         if (p[0].revents)
             return 0;
-        if (p[2].revents && vmmnet_handle(net, NULL) < 0 &&
-            (s->once || (s->listen < 0 && s->dir < 0)))
+        lost = p[2].revents && vmmnet_handle(net, NULL) < 0;
+        if (lost && (s->once || (s->listen < 0 && s->dir < 0)))
             return 0;
         if (p[1].revents)
             accept_waiting(net, stats, s);

@@ -13,6 +13,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "loader/base/clock.h"
 #include "tests/vhost/hostile.h"
 #include "vmm-net/serve.h"
 
@@ -150,6 +151,42 @@ static void case_32(void)
     end("case 32");
 }
 
+/* A VMM that listens and hangs up on who comes, for a second; how often that was. */
+static unsigned hang_up(void)
+{
+    struct vn_server vmm = VN_SERVER_INIT;
+    unsigned n = 0;
+
+    ok(!vn_server_listen(&vmm, path, 0600, -1, -1, NULL), "case 32 a VMM listens");
+    struct pollfd p = {.fd = vmm.listen, .events = POLLIN};
+    for (long end = pw_clock_ms() + 1000; pw_clock_ms() < end;)
+        if (poll(&p, 1, 100) == 1 && close(accept(vmm.listen, NULL, NULL)) == 0)
+            n++;
+    vn_server_close(&vmm);
+    unlink(path);
+    return n;
+}
+
+static void connecting(void)
+{
+    pthread_t t;
+    uint64_t one = 1;
+
+    begin();
+    vmmnet_disconnect(fe.net);
+    server = (struct vn_server)VN_SERVER_INIT;
+    stop_fd = eventfd(0, EFD_CLOEXEC);
+    ok(!vn_server_connect(&server, path, NULL) && !fchdir(server.dir), "case 32 connecting mode");
+    pthread_create(&t, NULL, serve, NULL);
+    unsigned n = hang_up();
+    ok(n >= 2 && n <= 12, "case 32 it is not besieged (%u connects in a second)", n);
+    (void)!write(stop_fd, &one, 8);
+    pthread_join(t, NULL);
+    vn_server_close(&server);
+    close(stop_fd);
+    end("case 32 connecting");
+}
+
 #ifdef __SANITIZE_THREAD__
 #define CONNECTS 500u /* the races are the same, the sanitizer is slow */
 #else
@@ -179,6 +216,7 @@ static void connects(void)
 int main(void)
 {
     case_32();
+    connecting();
     connects();
     return tap_done();
 }
