@@ -70,8 +70,15 @@ static bool is_own(const struct pw_plan *p, const struct pw_addr *range)
     return false;
 }
 
-/* Is no network, or one that no pods can have. */
-static const char *unfit(const struct pw_plan *p, const struct pw_addr *a)
+bool pw_peer_is_us(const struct pw_plan *p, const struct pw_addr *a)
+{
+    for (size_t i = 0; i < p->conf->n_node; i++)
+        if (pw_addr_same(a, &p->conf->node[i]))
+            return true;
+    return false;
+}
+
+const char *pw_peer_unfit(const struct pw_plan *p, const struct pw_addr *a)
 {
     struct pw_addr net = pw_addr_network(*a);
 
@@ -80,9 +87,10 @@ static const char *unfit(const struct pw_plan *p, const struct pw_addr *a)
         return "is no range";
     if (!pw_addr_same(a, &net))
         return "is no network (bits beyond its prefix)";
-    if (a->family == 4 ? a->b[0] == 0 || a->b[0] == 127 || a->b[0] >= 224
-                       : a->b[0] == 0xff || (a->b[0] == 0xfe && a->b[1] >= 0x80) ||
-                             (a->b[0] == 0 && a->b[1] == 0))
+    if (a->family == 4
+            ? a->b[0] == 0 || a->b[0] == 127 || a->b[0] >= 224 || (a->b[0] == 169 && a->b[1] == 254)
+            : a->b[0] == 0xff || (a->b[0] == 0xfe && a->b[1] >= 0x80) ||
+                  (a->b[0] == 0 && a->b[1] == 0))
         return "is no range that pods can have";
     return is_own(p, a) ? "is this node's own" : NULL;
 }
@@ -131,15 +139,14 @@ static void plan_peer(struct pw_plan *p, size_t i)
     char text[PW_ADDR_STRLEN];
 
     for (size_t j = 0; j < peer->n_node && j < PW_ARRAY_SIZE(peer->node); j++)
-        for (size_t k = 0; k < p->conf->n_node; k++)
-            if (pw_addr_same(&peer->node[j], &p->conf->node[k])) {
-                refuse(p, i, "%s is this node's own address",
-                       pw_addr_text(&peer->node[j], false, text));
-                return;
-            }
+        if (pw_peer_is_us(p, &peer->node[j])) {
+            refuse(p, i, "%s is this node's own address",
+                   pw_addr_text(&peer->node[j], false, text));
+            return;
+        }
     for (size_t j = 0; j < peer->n_pods && j < PW_ARRAY_SIZE(peer->pods); j++) {
         const struct pw_addr *pods = &peer->pods[j];
-        const char *why = unfit(p, pods);
+        const char *why = pw_peer_unfit(p, pods);
         if (why) {
             refuse(p, i, "range %s %s", pw_addr_text(pods, true, text), why);
             continue;

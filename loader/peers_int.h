@@ -47,6 +47,11 @@ int pw_range_order(const struct pw_addr *a, const struct pw_addr *b);
 int pw_want_order(const void *a, const void *b);
 /* The first address of a family; NULL: none. */
 const struct pw_addr *pw_peer_address(const struct pw_addr *list, size_t n, int family);
+/* Whether it is an address of this node. */
+bool pw_peer_is_us(const struct pw_plan *p, const struct pw_addr *a);
+/* Why no other node can have the range: it is no network, none for pods, or this node's pods have
+ * it. NULL: it can. */
+const char *pw_peer_unfit(const struct pw_plan *p, const struct pw_addr *a);
 /* There is no way to the range, and why. */
 void pw_plan_refuse(struct pw_plan *p, const struct pw_want *w, const char *why);
 

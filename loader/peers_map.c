@@ -9,6 +9,7 @@
 
 struct entry {
     struct pw_addr range;
+    size_t peer; /* its number */
     struct pw_peer_node node;
     bool there;
 };
@@ -22,6 +23,15 @@ static int by_range(const void *a, const void *b)
 {
     const struct entry *x = a, *y = b;
     return pw_range_order(&x->range, &y->range);
+}
+
+/* And whose it is: the first that was told of. */
+static int by_range_and_peer(const void *a, const void *b)
+{
+    const struct entry *x = a, *y = b;
+    int by = by_range(a, b);
+
+    return by ? by : x->peer < y->peer ? -1 : x->peer > y->peer;
 }
 
 static struct entry *find(const struct entries *e, const struct pw_addr *range)
@@ -56,7 +66,8 @@ static bool covered(const struct entries *e, const struct lengths *l, const stru
 }
 
 /* The nodes' own addresses, behind the ranges, which are in order already. One that is among pods
- * would take that pod's packets away from it. */
+ * would take that pod's packets away from it, and by the tunnel its node would speak for that pod;
+ * for this node by one that is this node's. */
 static size_t add_nodes(const struct pw_plan *p, const struct entries *e, const struct lengths *l,
                         struct entry *more)
 {
@@ -69,8 +80,8 @@ static size_t add_nodes(const struct pw_plan *p, const struct entries *e, const 
         for (size_t j = 0; outer && j < peer->n_node && j < PW_ARRAY_SIZE(peer->node); j++) {
             struct pw_addr a = peer->node[j];
             a.prefix = a.family == 4 ? 32 : 128;
-            if ((a.family == 4 || a.family == 6) && !covered(e, l, &a))
-                more[n++] = (struct entry){a, value_of(outer, PW_PEER_NODE), false};
+            if (!pw_peer_unfit(p, &a) && !pw_peer_is_us(p, &a) && !covered(e, l, &a))
+                more[n++] = (struct entry){a, i, value_of(outer, PW_PEER_NODE), false};
         }
     }
     return n;
@@ -92,11 +103,12 @@ static int collect(const struct pw_plan *p, struct entries *out, struct pw_err *
         if (!w->outer.family)
             continue; /* reached natively only, and nothing of it comes by the tunnel */
         e.list[e.n++] = (struct entry){
-            w->pods, value_of(&w->outer, w->tunnel && !w->overruled ? PW_PEER_TUNNEL : 0), false};
+            w->pods, w->peer, value_of(&w->outer, w->tunnel && !w->overruled ? PW_PEER_TUNNEL : 0),
+            false};
         l->has[w->pods.family == 6][w->pods.prefix] = true;
     }
     e.n += add_nodes(p, &e, l, e.list + e.n);
-    qsort(e.list, e.n, sizeof(*e.list), by_range);
+    qsort(e.list, e.n, sizeof(*e.list), by_range_and_peer);
     for (size_t i = 0; i < e.n; i++)
         if (n == 0 || by_range(&e.list[n - 1], &e.list[i]) != 0)
             e.list[n++] = e.list[i];

@@ -67,6 +67,26 @@ is "and programs leave it to the routes" "$(flag)" 0x00
 ip route del 10.16.1.0/24 via 172.16.1.200
 nodes 1 2 | sync vxlan >/dev/null
 is "until it is gone" "$(flag)" 0x01
+
+# --- addresses that are somebody else's: by the tunnel a node speaks for its own alone ---
+speaker() { # ADDRESS: outer address of the node whose that is, in hex; "" for none
+    bpftool -j map dump pinned /sys/fs/bpf/podwire/maps-1/pw_peers6 | jq -r --arg a "$(python3 -c "import ipaddress, sys
+print(' '.join('0x%02x' % b for b in ipaddress.ip_address(sys.argv[1]).packed))" "$1")" \
+        '.[] | select((.key[4:] | join(" ")) == $a) | .value[0:4] | map(.[2:]) | join("")'
+}
+good_node="n1 172.16.1.3,2001:db8:1::2 10.16.1.0/24,fd00:2:1::/64"
+liar() { # ADDRESS: a node that says it has it, told behind and before another node; whose it is then
+    { echo "$good_node"; echo "liar 172.16.1.99,$1 10.33.0.0/24"; } | sync vxlan >/dev/null
+    speaker "$1"
+    { echo "liar 172.16.1.99,$1 10.33.0.0/24"; echo "$good_node"; } | sync vxlan >/dev/null
+    speaker "$1"
+}
+is "a node's own address is its" "$(liar 2001:db8:1::63 | xargs)" "ac100163 ac100163"
+is "this node's is nobody's" "$(liar 2001:db8:1::1 | xargs)" ""
+is "nor one of a pod of this node" "$(liar fd00:1::5 | xargs)" ""
+is "nor one of another's" "$(liar fd00:2:1::5 | xargs)" ""
+is "nor the gateway of all pods" "$(liar fe80::1 | xargs)" ""
+is "of two the first that was told of has it" "$(liar 2001:db8:1::2 | xargs)" "ac100103 ac100163"
 sync native </dev/null >/dev/null
 
 # --- what is of no use ---
@@ -80,6 +100,7 @@ refused "a range that is none" "bad 172.16.1.9 0.0.0.0/0" "0.0.0.0/0 is no range
 refused "bits beyond the prefix" "bad 172.16.1.9 10.3.0.1/24" "no network"
 refused "loopback" "bad 172.16.1.9 127.0.0.0/8" "no range that pods can have"
 refused "link-local" "bad 2001:db8:1::9 fe80::/64" "no range that pods can have"
+refused "link-local of IPv4" "bad 172.16.1.9 169.254.1.0/24" "no range that pods can have"
 refused "this node's own range" "bad 172.16.1.9 10.1.0.0/25" "is this node's own"
 refused "one that holds it" "bad 172.16.1.9 10.0.0.0/8" "is this node's own"
 refused "this node's own address" "bad 172.16.1.1 10.3.0.0/24" "own address"
