@@ -61,8 +61,15 @@ static int open_server(const struct vh_options *o, struct vn_server *s, struct p
         s->allow[s->nallow++] = o->peer_uid;
     s->has_group = o->have_peer_gid;
     s->group = o->peer_gid;
-    if (o->fd >= 0)
-        return vn_server_fd(s, o->fd, err);
+    if (o->fd >= 0) {
+        int rc = vn_server_fd(s, o->fd, err);
+        /* After a death the next one would speak in mid conversation, and no VMM would know. */
+        if (!rc && o->supervise && s->connected >= 0)
+            rc = pw_err_set(
+                err, -EINVAL,
+                "--supervise: descriptor %d is connected, and cannot be connected again", o->fd);
+        return rc;
+    }
     if (o->client)
         return vn_server_connect(s, o->socket_path, err);
     return vn_server_listen(s, o->socket_path, o->mode, o->socket_uid, o->socket_gid, err);

@@ -7,7 +7,7 @@
 . "$(dirname "$0")/../lib/tap.sh"
 # shellcheck source=tests/vhost/lib.sh
 . "$(dirname "$0")/lib.sh"
-need jq ip unshare setpriv
+need jq ip unshare setpriv python3
 quiet_net
 fe=$BUILD/tests/vhost/frontend
 
@@ -86,6 +86,14 @@ wait $pid || rc=$?
 is "without root: ends well" $rc 0
 
 # ---- descriptors handed over ----
+is "--supervise: not of one connection" "$(timeout 5 python3 - "$VHOST" <<'EOF'
+import socket, subprocess, sys
+ours, theirs = socket.socketpair()
+run = subprocess.run([sys.argv[1], "--null", "--supervise", f"--fd={theirs.fileno()}"],
+                     pass_fds=[theirs.fileno()], capture_output=True, text=True)
+print(run.returncode, run.stderr.strip())
+EOF
+)" "2 podwire-vhost: --supervise: descriptor 4 is connected, and cannot be connected again"
 ok "--fd: a connected socket" "$fe" --spawn "$VHOST" --null --once
 ok "--tap-fd: queues already open" "$fe" --spawn-tap t0 "$VHOST"
 
