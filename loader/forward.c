@@ -39,6 +39,11 @@ static int on_chain(const struct pw_nft_chain *chain, void *arg, struct pw_err *
     return 0;
 }
 
+static void no_chains(void *arg)
+{
+    ((struct chains *)arg)->n = 0;
+}
+
 /* Whether the rule's one condition is the name that all host ends begin with (or a part of it). */
 static bool for_pods(const char *name)
 {
@@ -97,6 +102,12 @@ static int on_rule(const struct pw_nft_rule_info *rule, void *arg, struct pw_err
     return 0;
 }
 
+static void no_rules(void *arg)
+{
+    struct rules *r = arg;
+    *r = (struct rules){.up = r->up};
+}
+
 typedef void (*chain_fn)(const struct pw_nft_chain *chain, const struct rules *r, void *arg);
 
 /* Each chain that forwarded packets go through, with its rules. */
@@ -108,11 +119,12 @@ static int each_chain(struct pw_nl *nfnl, const struct pw_uplinks *up, chain_fn 
     if (!c)
         return pw_err_set(err, -ENOMEM, "list chains: out of memory");
     c->n = 0;
-    int rc = pw_nft_chain_list(nfnl, on_chain, c, err);
+    int rc = pw_nft_chain_list(nfnl, on_chain, no_chains, c, err);
     for (size_t i = 0; !rc && i < c->n; i++) {
         const struct pw_nft_chain *chain = &c->chain[i];
         struct rules r = {.up = up};
-        rc = pw_nft_rule_list(nfnl, chain->family, chain->table, chain->name, on_rule, &r, err);
+        rc = pw_nft_rule_list(nfnl, chain->family, chain->table, chain->name, on_rule, no_rules, &r,
+                              err);
         if (rc == -ENOENT)
             rc = 0; /* gone meanwhile */
         else if (!rc)
@@ -134,7 +146,8 @@ static bool may_accept(struct pw_nl *nfnl, const struct pw_nft_chain *in, const 
     for (size_t i = 0; !may && i < r->n_jumps; i++) {
         memcpy(next.name, r->jumps[i], sizeof(next.name));
         *deeper = (struct rules){.up = r->up};
-        may = pw_nft_rule_list(nfnl, in->family, in->table, next.name, on_rule, deeper, NULL) ||
+        may = pw_nft_rule_list(nfnl, in->family, in->table, next.name, on_rule, no_rules, deeper,
+                               NULL) ||
               may_accept(nfnl, &next, deeper, depth - 1);
     }
     free(deeper);

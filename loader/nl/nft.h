@@ -84,8 +84,11 @@ struct pw_nft_chain {
 int pw_nft_chain_get(struct pw_nl *nl, uint8_t family, const char *table, const char *chain,
                      struct pw_nft_chain *out, struct pw_err *err);
 typedef int (*pw_nft_chain_fn)(const struct pw_nft_chain *chain, void *arg, struct pw_err *err);
+/* Lists are told from their beginning, by `restart`, when they changed meanwhile. */
+typedef void (*pw_nft_restart_fn)(void *arg);
 /* All chains of all families. Success, with none, where the kernel has no nftables. */
-int pw_nft_chain_list(struct pw_nl *nl, pw_nft_chain_fn fn, void *arg, struct pw_err *err);
+int pw_nft_chain_list(struct pw_nl *nl, pw_nft_chain_fn fn, pw_nft_restart_fn restart, void *arg,
+                      struct pw_err *err);
 
 /* A rule as far as it matters here. */
 struct pw_nft_rule_info {
@@ -103,7 +106,7 @@ struct pw_nft_rule_info {
 typedef int (*pw_nft_rule_fn)(const struct pw_nft_rule_info *rule, void *arg, struct pw_err *err);
 /* The rules of one chain, in order. */
 int pw_nft_rule_list(struct pw_nl *nl, uint8_t family, const char *table, const char *chain,
-                     pw_nft_rule_fn fn, void *arg, struct pw_err *err);
+                     pw_nft_rule_fn fn, pw_nft_restart_fn restart, void *arg, struct pw_err *err);
 /* Codec of one answer of a rule dump, for tests; false when it is no rule. */
 bool pw_nft_rule_read(const struct pw_nlmsg *msg, struct pw_nft_rule_info *out);
 

@@ -143,8 +143,15 @@ int pw_nft_chain_get(struct pw_nl *nl, uint8_t family, const char *table, const 
 
 struct chain_lister {
     pw_nft_chain_fn fn;
+    pw_nft_restart_fn restart;
     void *arg;
 };
+
+static void restart_chains(void *arg)
+{
+    const struct chain_lister *l = arg;
+    l->restart(l->arg);
+}
 
 static int tell_chain(const struct pw_nlmsg *msg, void *arg, struct pw_err *err)
 {
@@ -154,13 +161,14 @@ static int tell_chain(const struct pw_nlmsg *msg, void *arg, struct pw_err *err)
     return chain_read(msg, &c) ? l->fn(&c, l->arg, err) : 0;
 }
 
-int pw_nft_chain_list(struct pw_nl *nl, pw_nft_chain_fn fn, void *arg, struct pw_err *err)
+int pw_nft_chain_list(struct pw_nl *nl, pw_nft_chain_fn fn, pw_nft_restart_fn restart, void *arg,
+                      struct pw_err *err)
 {
     pw_nlbatch_auto b = PW_NLBATCH_INIT;
-    struct chain_lister l = {fn, arg};
+    struct chain_lister l = {fn, restart, arg};
 
     ask(&b, NFT_MSG_GETCHAIN, NLM_F_DUMP, NFPROTO_UNSPEC, "list chains");
-    int rc = pw_nl_dump(nl, &b, tell_chain, NULL, &l, err);
+    int rc = pw_nl_dump(nl, &b, tell_chain, restart_chains, &l, err);
     return rc == -EINVAL || rc == -EOPNOTSUPP ? 0 : rc;
 }
 
@@ -399,8 +407,15 @@ bool pw_nft_rule_read(const struct pw_nlmsg *msg, struct pw_nft_rule_info *out)
 
 struct rule_lister {
     pw_nft_rule_fn fn;
+    pw_nft_restart_fn restart;
     void *arg;
 };
+
+static void restart_rules(void *arg)
+{
+    const struct rule_lister *l = arg;
+    l->restart(l->arg);
+}
 
 static int tell_rule(const struct pw_nlmsg *msg, void *arg, struct pw_err *err)
 {
@@ -411,13 +426,13 @@ static int tell_rule(const struct pw_nlmsg *msg, void *arg, struct pw_err *err)
 }
 
 int pw_nft_rule_list(struct pw_nl *nl, uint8_t family, const char *table, const char *chain,
-                     pw_nft_rule_fn fn, void *arg, struct pw_err *err)
+                     pw_nft_rule_fn fn, pw_nft_restart_fn restart, void *arg, struct pw_err *err)
 {
     pw_nlbatch_auto b = PW_NLBATCH_INIT;
-    struct rule_lister l = {fn, arg};
+    struct rule_lister l = {fn, restart, arg};
 
     ask(&b, NFT_MSG_GETRULE, NLM_F_DUMP, family, "list rules");
     pw_nl_put_str(&b.buf, NFTA_RULE_TABLE, table);
     pw_nl_put_str(&b.buf, NFTA_RULE_CHAIN, chain);
-    return pw_nl_dump(nl, &b, tell_rule, NULL, &l, err);
+    return pw_nl_dump(nl, &b, tell_rule, restart_rules, &l, err);
 }
