@@ -133,7 +133,7 @@ static inline struct vn_ring *vn_ring_of(struct vmmnet *dev, unsigned ring)
 
 /* ---- what the control side may do; `ring` is checked by the caller ---- */
 
-/* -EINVAL: not offered, no VERSION_1, or changed under a running ring (logging may change). */
+/* -EINVAL: not offered; -EBUSY: changed under a running ring (logging may change). */
 int vn_dev_features(struct vmmnet *dev, uint64_t features, struct pw_err *err);
 /* Take all regions out of `mem`. Rings whose addresses are gone stand still. */
 void vn_dev_memory(struct vmmnet *dev, struct vn_mem *mem);

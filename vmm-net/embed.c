@@ -8,6 +8,8 @@
 
 int vmmnet_ack_features(struct vmmnet *dev, uint64_t features, struct pw_err *err)
 {
+    if (!(features & VIF_VERSION_1))
+        return pw_err_set(err, -EINVAL, "legacy virtio (without VIRTIO_F_VERSION_1) is not served");
     /* Rings run when they are started: no enabling as with protocol features. */
     return vn_dev_features(dev, features & ~VHF_PROTOCOL, err);
 }

@@ -52,8 +52,6 @@ int vn_dev_features(struct vmmnet *dev, uint64_t features, struct pw_err *err)
     if (features & ~dev->offered)
         return pw_err_set(err, -EINVAL, "features 0x%llx were not offered",
                           (unsigned long long)(features & ~dev->offered));
-    if (!(features & VIF_VERSION_1))
-        return pw_err_set(err, -EINVAL, "legacy virtio (without VIRTIO_F_VERSION_1) is not served");
     if (any_live(dev) && ((features ^ dev->features) & ~any_time))
         return pw_err_set(err, -EBUSY, "features changed while rings run");
 
@@ -175,6 +173,11 @@ static int resolve(struct vmmnet *dev, unsigned ring, struct pw_err *err)
     r->live = false;
     if (!r->started || !r->num || !r->have_addr || !dev->have_features || !dev->mem.n)
         goto out;
+    /* Not with SET_FEATURES: front-ends may ack bit by bit what their driver does. */
+    if (!(dev->features & VIF_VERSION_1))
+        return pw_err_set(err, -EINVAL,
+                          "ring %u: legacy virtio (without VIRTIO_F_VERSION_1) is not served",
+                          ring);
     if (!packed && (r->num & (r->num - 1)))
         return pw_err_set(err, -EINVAL, "ring %u: size %u is not a power of two", ring, r->num);
     if ((r->addr.desc & 15) || (r->addr.avail & (packed ? 3 : 1)) || (r->addr.used & 3))

@@ -272,11 +272,16 @@ static void case_33(void)
     uint64_t f = fe.features;
     is_int(fe_ask_u64(&fe, VU_SET_FEATURES, f | 1ull << 63), 1, "case 33 unknown feature: refused");
     has_str(fe.err.msg, "not offered", "case 33 and says which");
-    is_int(fe_ask_u64(&fe, VU_SET_FEATURES, f & ~VIF_VERSION_1), 1, "case 33 legacy: refused");
-    has_str(fe.err.msg, "legacy", "case 33 and says so");
     is_int(fe_ask_u64(&fe, VU_SET_PROTOCOL_FEATURES, 1ull << 8), 1,
            "case 33 protocol feature not offered: refused");
     fe_memory(&fe);
+    fe_ring_start(&fe, 1);
+    fe_ring_stop(&fe, 1);
+    fe_ask_u64(&fe, VU_SET_FEATURES, f & ~VIF_VERSION_1);
+    is_int(fe_ask_fd(&fe, VU_SET_VRING_KICK, 1, fe.ring[1].kick), 1, "case 33 legacy: refused");
+    has_str(fe.err.msg, "legacy", "case 33 and says so");
+    fe_ask_u64(&fe, VU_SET_FEATURES, f);
+    fe_ring_stop(&fe, 1);
     fe_ring_start(&fe, 1);
     is_int(fe_ask_u64(&fe, VU_SET_FEATURES, f & ~VIF_EVENT_IDX), 1,
            "case 33 features changed under running rings: refused");

@@ -330,6 +330,27 @@ static void requests(void)
     fe_close(&fe);
 }
 
+/* crosvm acks the protocol's bit first, then each half of what the driver writes. */
+static void features_in_steps(void)
+{
+    struct fe_conf c = {0};
+    struct fe fe;
+
+    fe_open(&fe, &c);
+    fe_negotiate(&fe, &c);
+    uint64_t f = fe.features, protocol = fe.protocol;
+    fe_reconnect(&fe);
+    const uint64_t steps[] = {VHF_PROTOCOL, VHF_PROTOCOL | (f & UINT32_MAX), f};
+    for (unsigned i = 0; i < PW_ARRAY_SIZE(steps); i++)
+        is_int(fe_send(&fe, VU_SET_FEATURES, &steps[i], 8, NULL, 0, 0), 0, "features, step %u", i);
+    fe_send(&fe, VU_SET_PROTOCOL_FEATURES, &protocol, 8, NULL, 0, 0);
+    fe.protocol = protocol;
+    fe_memory(&fe);
+    fe_ring_start(&fe, 1);
+    ok(fe_frame_passes(&fe, 1), "and frames pass");
+    fe_close(&fe);
+}
+
 static bool bit(const uint8_t *log, uint64_t gpa)
 {
     return log[gpa / 4096 / 8] >> (gpa / 4096 % 8) & 1;
@@ -478,6 +499,7 @@ int main(void)
         dirty_log(&c);
         inflight(&c);
     }
+    features_in_steps();
     marked_after_write();
     posted_anew();
     without_protocol_features();
