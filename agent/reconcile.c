@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "agent/reconcile.h"
 
-#include <net/if.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,6 +11,7 @@
 #include "loader/base/clock.h"
 #include "loader/base/fs.h"
 #include "loader/kind.h"
+#include "loader/nl/link.h"
 #include "loader/pin.h"
 
 #define RECORDS PW_RUN_DIR "/endpoints"
@@ -66,7 +66,7 @@ static bool seems_gone(const json_t *record)
     enum sight seen = look_at(text_of(record, "netns"));
 
     if (pair)
-        return seen != THERE && !if_nametoindex(text_of(record, "hostIf"));
+        return seen != THERE && pw_link_gone_name(text_of(record, "hostIf"));
     return seen == GONE;
 }
 

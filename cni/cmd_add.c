@@ -60,19 +60,27 @@ static int reuse_or_refuse(const struct pw_req *req, struct pw_nl *nl, struct pw
 {
     struct pw_state st;
     struct pw_link link;
-    int rc = pw_state_read(req->env.container_id, req->env.ifname, &st, NULL);
+    int rc = pw_state_read(req->env.container_id, req->env.ifname, &st, err);
 
     if (rc == -ENOENT)
         return 0;
+    /* What is not known to be gone is not cleared away. */
+    if (rc && rc != -EBADMSG)
+        return rc;
     if (rc) {
         /* Unreadable: what it stood for has the names that follow from the attachment. */
         st = (struct pw_state){0};
         snprintf(st.container_id, sizeof(st.container_id), "%s", req->env.container_id);
         snprintf(st.ifname, sizeof(st.ifname), "%s", req->env.ifname);
-    } else if (st.complete && pw_link_get(nl, 0, st.host_if, &link, NULL) == 0) {
-        return pw_err_set(err, PW_CNI_EXISTS,
-                          "container %.64s has interface %s on network %s already: DEL it first",
-                          st.container_id, st.ifname, st.network);
+    } else if (st.complete) {
+        rc = pw_link_get(nl, 0, st.host_if, &link, err);
+        if (rc && rc != -ENODEV)
+            return rc;
+        if (!rc)
+            return pw_err_set(
+                err, PW_CNI_EXISTS,
+                "container %.64s has interface %s on network %s already: DEL it first",
+                st.container_id, st.ifname, st.network);
     }
     /* What an ADD that was killed, or a pod whose namespace went without DEL, left. */
     rc = pw_detach_endpoint(&st, err);

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cni/cmd.h"
 
-#include <net/if.h>
 #include <string.h>
 
 #include "cni/plan.h"
 #include "loader/base/cleanup.h"
+#include "loader/nl/link.h"
 #include "loader/vhost.h"
 
 struct gc {
@@ -34,7 +34,7 @@ static bool device_gone(const struct pw_state *st)
 {
     char host_if[16];
     pw_plan_host_if(st->container_id, st->ifname, host_if);
-    return if_nametoindex(host_if) == 0;
+    return pw_link_gone_name(host_if);
 }
 
 static void collect(const struct pw_state *st, void *arg)

@@ -10,6 +10,7 @@
 #include "loader/dp.h"
 #include "loader/expedite.h"
 #include "loader/limit.h"
+#include "loader/nl/link.h"
 
 /* Hooks of a kind of device, in the order in which they are attached. */
 static size_t hooks_of(enum pw_device device, enum pw_hook out[2])
@@ -39,12 +40,6 @@ static const enum pw_hook pod_hooks[] = {
 static enum pw_map ip_map(const struct pw_addr *a)
 {
     return a->family == 4 ? PW_MAP_IP4 : PW_MAP_IP6;
-}
-
-static bool device_exists(uint32_t ifindex)
-{
-    char name[IF_NAMESIZE];
-    return if_indextoname(ifindex, name) != NULL;
 }
 
 /* Who has a tap's queues is nothing to the programs. */
@@ -122,9 +117,10 @@ static int take_over(int fd, const struct pw_addr *a, const struct pw_ep *v, str
     struct pw_ep other;
 
     if (pw_ip_get(fd, a, &other) == 0 && other.ifindex != v->ifindex &&
-        if_indextoname(other.ifindex, name))
+        !pw_link_gone(other.ifindex))
         return pw_err_set(err, -EADDRINUSE, "register address %s: it is %s's",
-                          pw_addr_text(a, false, text), name);
+                          pw_addr_text(a, false, text),
+                          if_indextoname(other.ifindex, name) ? name : "another device");
     return pw_ip_set(fd, a, v, true, err);
 }
 
@@ -345,7 +341,7 @@ static uint32_t former_ifindex(struct pw_dp *dp, const struct pw_addr *addrs, si
 
     for (size_t i = 0; i < n; i++) {
         int fd = pw_dp_map(dp, ip_map(&addrs[i]), NULL);
-        if (fd >= 0 && pw_ip_get(fd, &addrs[i], &v) == 0 && !device_exists(v.ifindex))
+        if (fd >= 0 && pw_ip_get(fd, &addrs[i], &v) == 0 && pw_link_gone(v.ifindex))
             return v.ifindex;
     }
     return 0;
@@ -528,7 +524,7 @@ static int sweep_endpoints(struct sweep *s, struct pw_err *err)
         return fd < 0 ? fd : slots;
     for (int rc = pw_key_next(fd, NULL, &at); rc == 0; at = next) {
         rc = pw_key_next(fd, &at, &next);
-        if (!device_exists(at) && pw_endpoint_del(fd, at) == 0)
+        if (pw_link_gone(at) && pw_endpoint_del(fd, at) == 0)
             s->removed++;
     }
     int guests = pw_dp_map(s->dp, PW_MAP_GUESTS, NULL);

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "loader/limit.h"
 
-#include <net/if.h>
 #include <stdint.h>
 
 #include "loader/base/cleanup.h"
 #include "loader/expedite.h"
+#include "loader/nl/link.h"
 
 #define NSEC 1000000000U
 /* Bytes that pass at once where nobody says: what is sent in a tenth of a second, and a large
@@ -125,7 +125,6 @@ int pw_limit_forget(struct pw_dp *dp, uint32_t ifindex, struct pw_err *err)
 int pw_limit_sweep(struct pw_dp *dp, size_t *removed, struct pw_err *err)
 {
     struct pw_limit_key key, next;
-    char name[IF_NAMESIZE];
     int fd = pw_dp_map(dp, PW_MAP_LIMITS, err);
 
     if (fd < 0)
@@ -133,7 +132,7 @@ int pw_limit_sweep(struct pw_dp *dp, size_t *removed, struct pw_err *err)
     for (int rc = pw_limit_next(fd, &key, true); rc == 0; key = next) {
         next = key;
         rc = pw_limit_next(fd, &next, false); /* before `key` may go */
-        if (!if_indextoname(key.ifindex, name) && pw_limit_del(fd, key.ifindex, key.dir) == 0)
+        if (pw_link_gone(key.ifindex) && pw_limit_del(fd, key.ifindex, key.dir) == 0)
             ++*removed;
     }
     return 0;

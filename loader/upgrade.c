@@ -150,9 +150,9 @@ static int count_alive(struct alive *a, bool down, struct pw_err *err)
     if (fd < 0)
         return 0;
     for (int rc = pw_key_next(fd, NULL, &at); rc == 0; rc = pw_key_next(fd, &at, &at)) {
-        if (!if_indextoname(at, name))
+        if (pw_link_gone(at))
             continue;
-        if (a->n++ == 0)
+        if (a->n++ == 0 && if_indextoname(at, name))
             memcpy(a->first, name, sizeof(a->first));
         if (down) {
             pw_link_set_up(&b, at, false);

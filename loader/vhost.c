@@ -2,7 +2,6 @@
 #include "loader/vhost.h"
 
 #include <fcntl.h>
-#include <net/if.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
@@ -13,6 +12,7 @@
 #include "loader/base/cleanup.h"
 #include "loader/base/fs.h"
 #include "loader/base/json.h"
+#include "loader/nl/link.h"
 
 #define RECORD_MAX 4096
 #define FLOCK_MS 15000 /* longer than a start may take */
@@ -388,7 +388,7 @@ static void keep_one(const char *tap, void *arg)
     int rc;
 
     path_of(tap, ".lock", lock);
-    if (!if_nametoindex(tap))
+    if (pw_link_gone_name(tap))
         rc = pw_vhost_remove(tap, k->rc ? NULL : k->err);
     else if (!running(lock, &pid))
         rc = restart(tap, 0, &started, k->rc ? NULL : k->err);

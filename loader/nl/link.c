@@ -332,6 +332,18 @@ void pw_link_del(struct pw_nlbatch *b, uint32_t ifindex, const char *name)
     pw_nlbatch_ignore(b, ENODEV);
 }
 
+/* Other errors are of the socket by which the C library asks. */
+bool pw_link_gone(uint32_t ifindex)
+{
+    char name[IF_NAMESIZE];
+    return !if_indextoname(ifindex, name) && errno == ENXIO;
+}
+
+bool pw_link_gone_name(const char *name)
+{
+    return !if_nametoindex(name) && errno == ENODEV;
+}
+
 struct one {
     struct pw_link *link;
     bool found;

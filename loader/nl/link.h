@@ -97,6 +97,11 @@ void pw_link_del(struct pw_nlbatch *b, uint32_t ifindex, const char *name);
  * itself sits out what the kernel still waits for. */
 int pw_link_delete(const char *name, struct pw_err *err);
 
+/* Whether there is no such device in this process' namespace. False as well where that cannot be
+ * found out (no descriptor is free, say): nothing of a device that may be there is to be removed. */
+bool pw_link_gone(uint32_t ifindex);
+bool pw_link_gone_name(const char *name);
+
 /* Read one device, by index or, when `ifindex` is 0, by name. -ENODEV. */
 int pw_link_get(struct pw_nl *nl, uint32_t ifindex, const char *name, struct pw_link *out,
                 struct pw_err *err);

@@ -101,7 +101,7 @@ int pw_link_delete(const char *name, struct pw_err *err)
     int ends[2];
 
     if (!ifindex)
-        return 0;
+        return errno == ENODEV ? 0 : pw_err_errno(err, -errno, "look for device %s", name);
     int rc = listen_links(&changes, err);
     if (rc)
         return rc;

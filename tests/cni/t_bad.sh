@@ -4,6 +4,7 @@
 # nothing. (Configurations that are wrong in one key: unit/t_conf. Here is what needs a process.)
 . "$(dirname "$0")/../lib/tap.sh"
 . "$TOP/tests/cni/lib.sh"
+need strace
 
 node_up 1500
 netns_up p1
@@ -86,6 +87,21 @@ rc=0; env -i "$PODWIRE" </dev/null >"$TMP/out" 2>"$TMP/err" || rc=$?
 is "called by a person: no failure" $rc 0
 like "but words of explanation" "$(cat "$TMP/err")" "CNI plugin"
 like "--version" "$("$PODWIRE" --version)" '^podwire [0-9]'
+
+# A pod that is there is not taken for one that is gone because the kernel did not answer.
+good "ADD" "$c" ADD c1 /run/netns/p1 eth0
+index() { ip -n p1 -j link show eth0 | jq '.[0].ifindex'; }
+was=$(index)
+printf '#!/bin/sh\nexec strace -qq -o /dev/null --inject=recvfrom:error=ENOBUFS:when=1 "%s"\n' "$PODWIRE" >"$TMP/deaf"
+chmod +x "$TMP/deaf"
+PODWIRE=$TMP/deaf bad "ADD again, and netlink fails" 999 "$c" ADD c1 /run/netns/p1 eth0
+is "the pod has its interface" "$(index)" "$was"
+sed -i 's/recvfrom:error=ENOBUFS:when=1/socket:error=ENFILE/' "$TMP/deaf"
+PODWIRE=$TMP/deaf bad "DEL that cannot look for the device" 999 "$c" DEL c1 /run/netns/p1 eth0
+is "leaves it to the next" "$(index)" "$was"
+strace -qq -o /dev/null --inject=socket:error=ENFILE "$BUILD/podwirectl" sweep >/dev/null 2>&1 || true
+is "a sweep that cannot look at devices leaves their endpoints" "$(ctl endpoints --json | jq length)" 1
+good "DEL" "$c" DEL c1 /run/netns/p1 eth0
 
 # A caller that ignores how its children end hands that down.
 cat >"$TMP/ignoring" <<END
