@@ -163,8 +163,8 @@ unsigned vn_uring_write(struct vn_uring *u, int fd, struct pump_frame *f, unsign
     }
     /* Full again: those with none written behind them wait, others are lost. */
     unsigned done = n;
-    for (unsigned i = n; i-- > 0 && (!f[i].iov || f[i].result == -EAGAIN);)
-        if (f[i].iov)
-            done = i;
+    for (unsigned i = n; i && (!f[i - 1].iov || f[i - 1].result == -EAGAIN); i--)
+        if (f[i - 1].iov)
+            done = i - 1;
     return done;
 }
