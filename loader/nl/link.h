@@ -98,7 +98,8 @@ void pw_link_del(struct pw_nlbatch *b, uint32_t ifindex, const char *name);
 int pw_link_delete(const char *name, struct pw_err *err);
 
 /* Whether there is no such device in this process' namespace. False as well where that cannot be
- * found out (no descriptor is free, say): nothing of a device that may be there is to be removed. */
+ * found out (no descriptor is free, say): nothing of a device that may be there is to be removed.
+ */
 bool pw_link_gone(uint32_t ifindex);
 bool pw_link_gone_name(const char *name);
 
