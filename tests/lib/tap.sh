@@ -148,7 +148,7 @@ need() {
 cleanup() { tap_cleanups+=("$(printf '%q ' "$@")"); }
 
 wait_for() {
-    local end=$((SECONDS + $1))
+    local end=$((SECONDS + $1 * ${TEST_SLOW:-1}))
     shift
     until "$@" >/dev/null 2>&1; do
         [ "$SECONDS" -lt "$end" ] || return 1
