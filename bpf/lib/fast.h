@@ -71,7 +71,7 @@ static __always_inline int pw_fast4(struct __sk_buff *skb, enum pw_hook hook, __
     if (data + PW_UDP_V4 > pw_data_end(skb))
         goto slow;
     __u64 stamp = pw_path_stamp(skb, hook == PW_HOOK_UPLINK);
-    barrier_var(stamp);
+    barrier_var(stamp); /* made here: later it would take more */
     struct pw_path4 *e = pw_path4_entry(PW_AT(const __u64, l3 + offsetof(struct iphdr, saddr)));
     if (!e)
         goto slow;

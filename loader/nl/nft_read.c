@@ -141,34 +141,37 @@ int pw_nft_chain_get(struct pw_nl *nl, uint8_t family, const char *table, const 
     return rc;
 }
 
-struct chain_lister {
-    pw_nft_chain_fn fn;
+struct lister {
+    union {
+        pw_nft_chain_fn chain;
+        pw_nft_rule_fn rule;
+    };
     pw_nft_restart_fn restart;
     void *arg;
 };
 
-static void restart_chains(void *arg)
+static void list_again(void *arg)
 {
-    const struct chain_lister *l = arg;
+    const struct lister *l = arg;
     l->restart(l->arg);
 }
 
 static int tell_chain(const struct pw_nlmsg *msg, void *arg, struct pw_err *err)
 {
-    const struct chain_lister *l = arg;
+    const struct lister *l = arg;
     struct pw_nft_chain c;
 
-    return chain_read(msg, &c) ? l->fn(&c, l->arg, err) : 0;
+    return chain_read(msg, &c) ? l->chain(&c, l->arg, err) : 0;
 }
 
 int pw_nft_chain_list(struct pw_nl *nl, pw_nft_chain_fn fn, pw_nft_restart_fn restart, void *arg,
                       struct pw_err *err)
 {
     pw_nlbatch_auto b = PW_NLBATCH_INIT;
-    struct chain_lister l = {fn, restart, arg};
+    struct lister l = {.chain = fn, .restart = restart, .arg = arg};
 
     ask(&b, NFT_MSG_GETCHAIN, NLM_F_DUMP, NFPROTO_UNSPEC, "list chains");
-    int rc = pw_nl_dump(nl, &b, tell_chain, restart_chains, &l, err);
+    int rc = pw_nl_dump(nl, &b, tell_chain, list_again, &l, err);
     return rc == -EINVAL || rc == -EOPNOTSUPP ? 0 : rc;
 }
 
@@ -405,34 +408,22 @@ bool pw_nft_rule_read(const struct pw_nlmsg *msg, struct pw_nft_rule_info *out)
     return true;
 }
 
-struct rule_lister {
-    pw_nft_rule_fn fn;
-    pw_nft_restart_fn restart;
-    void *arg;
-};
-
-static void restart_rules(void *arg)
-{
-    const struct rule_lister *l = arg;
-    l->restart(l->arg);
-}
-
 static int tell_rule(const struct pw_nlmsg *msg, void *arg, struct pw_err *err)
 {
-    const struct rule_lister *l = arg;
+    const struct lister *l = arg;
     struct pw_nft_rule_info info;
 
-    return pw_nft_rule_read(msg, &info) ? l->fn(&info, l->arg, err) : 0;
+    return pw_nft_rule_read(msg, &info) ? l->rule(&info, l->arg, err) : 0;
 }
 
 int pw_nft_rule_list(struct pw_nl *nl, uint8_t family, const char *table, const char *chain,
                      pw_nft_rule_fn fn, pw_nft_restart_fn restart, void *arg, struct pw_err *err)
 {
     pw_nlbatch_auto b = PW_NLBATCH_INIT;
-    struct rule_lister l = {fn, restart, arg};
+    struct lister l = {.rule = fn, .restart = restart, .arg = arg};
 
     ask(&b, NFT_MSG_GETRULE, NLM_F_DUMP, family, "list rules");
     pw_nl_put_str(&b.buf, NFTA_RULE_TABLE, table);
     pw_nl_put_str(&b.buf, NFTA_RULE_CHAIN, chain);
-    return pw_nl_dump(nl, &b, tell_rule, restart_rules, &l, err);
+    return pw_nl_dump(nl, &b, tell_rule, list_again, &l, err);
 }
