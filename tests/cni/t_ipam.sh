@@ -1,7 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 # Delegated IPAM: the reference host-local, and plugins made here that answer what they should not.
-# pw-test: vm
 . "$(dirname "$0")/../lib/tap.sh"
 . "$TOP/tests/cni/lib.sh"
 

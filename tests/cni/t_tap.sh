@@ -3,7 +3,6 @@
 # Kinds for virtual machines: a tap in the node's namespace, or in the pod's joined to the pod's
 # interface. What ADD makes and answers, who may open the tap, CHECK, DEL with and without namespace,
 # GC, a failing ADD.
-# pw-test: vm
 # pw-test: timeout=240
 . "$(dirname "$0")/../lib/tap.sh"
 . "$TOP/tests/cni/lib.sh"

@@ -14,9 +14,10 @@
 #                       any conntrack rule a namespace does not track, and such a test proves nothing
 #   invalid             how many packets those rules dropped between native addresses;
 #   invalid_flows       of TCP and UDP only, since an unasked ICMP answer is INVALID for good reason
-#   test_devices        kinds of devices to test: $PODWIRE_TEST_DEVICES, or all the kernel has;
-#                       "reference": the ptp plugin, to prove the tests themselves
-#   guest_devices       sets GUESTS to the kinds whose pods are virtual machines
+#   test_devices [all]  kinds of devices to test: $PODWIRE_TEST_DEVICES, or all the kernel has;
+#                       "reference": the ptp plugin, to prove the tests themselves. In a guest of the
+#                       vm group, where all is slow, veth only for "all": machines have it themselves
+#   guest_devices [all] sets GUESTS to the kinds whose pods are virtual machines; in a guest likewise
 #   pod_add NAME [JQ]   a pod of kind $DEVICE in namespace NAME through CNI ADD; JQ changes the
 #                       conflist. Sets IP4[NAME] IP6[NAME] HOSTIF[NAME]. Of a virtual machine NAME is
 #                       the guest, beyond its tap (tests/netns/p_guest.c)
@@ -151,7 +152,7 @@ test_devices() {
     elif [ ! -x "$BUILD/podwire" ]; then
         echo reference
     elif ctl status --json 2>/dev/null | grep -q '"netkit": true'; then
-        echo veth netkit netkit-l2
+        if [ -z "${PODWIRE_VM:-}" ] || [ "${1:-}" = all ]; then echo veth netkit netkit-l2; else echo netkit netkit-l2; fi
     else
         echo veth
     fi
@@ -160,6 +161,8 @@ test_devices() {
 guest_devices() {
     GUESTS=()
     if [ -n "${PODWIRE_TEST_DEVICES:-}" ] || [ ! -x "$BUILD/podwire" ]; then
+        return
+    elif [ -n "${PODWIRE_VM:-}" ] && [ "${1:-}" != all ]; then
         return
     elif [ ! -c /dev/net/tun ]; then
         skip "no /dev/net/tun" "taps"

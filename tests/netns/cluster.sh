@@ -18,7 +18,6 @@
 #   all on|off              redirection, on all nodes
 #   cpod NODE NAME [JQ]     a pod of kind $DEVICE; namespaces "NAME" and "node-NODE" are for pwt
 #   cpod_del NODE NAME
-#   cluster_devices         as test_devices
 #   step COMMAND...         a step for `pwt -s` that can use all these functions and what STEP_VARS names
 #   node_reasons NODE       lines "REASON PACKETS" of what its datapath left or dropped
 declare -A NODE_PID=([a]=self) CPOD4=() CPOD6=() CHOST=()
@@ -27,14 +26,6 @@ declare -A N6=([a]=2001:db8::1 [b]=2001:db8::2 [c]=2001:db8:9::3)
 declare -A R4=([a]=10.1.0.0/24 [b]=10.2.0.0/24 [c]=10.3.0.0/24)
 declare -A R6=([a]=fd00:1::/64 [b]=fd00:2::/64 [c]=fd00:3::/64)
 PEERS=$BUILD/tests/netns/peers
-
-# Kinds of devices to test: in a guest, where all is slow, only those that the machine itself has not.
-cluster_devices() {
-    local all
-    all=$(test_devices)
-    if [ -n "${PODWIRE_VM:-}" ] && [[ $all == *netkit* ]]; then all=${all#veth }; fi
-    echo "$all"
-}
 
 on() { # NODE COMMAND...
     local node=$1

@@ -39,7 +39,7 @@ all_invalid() { echo "$(node_invalid a) $(node_invalid b) $(node_invalid c)"; }
 report() { routing "$1" | awk '{ n[$1] += $2 } END { print "native", n["native"], "tunnel", n["tunnel"], "left", n["left"], "refused", n["refused"] }'; }
 
 cluster_up
-read -ra devices < <(cluster_devices)
+read -ra devices < <(test_devices)
 on="$BUILD/podwirectl redirect on >/dev/null" off="$BUILD/podwirectl redirect off >/dev/null"
 b="nsenter -t ${NODE_PID[b]} --net --mount --pid --"
 moved=1000000

@@ -16,7 +16,7 @@
 # Off, the product has no part in it: once is enough where processors are emulated.
 modes() {
     echo on
-    [ -n "${PW_QUIET:-}" ] && [ "$1 $DEVICE" != "nft veth" ] || echo off
+    [ -n "${PW_QUIET:-}" ] && [ "$1 $DEVICE" != "nft netkit" ] || echo off
 }
 
 topo_up

@@ -140,7 +140,7 @@ sent() { # SPECS...: both families at once, no more than it takes
 }
 
 # --- up ---
-read -ra kinds < <(cluster_devices)
+read -ra kinds < <(test_devices)
 cluster_up
 mkdir "$TMP/plugins"
 ln -s "$BUILD/podwire" "$(PATH=$CNI_PATH command -v portmap)" "$TMP/plugins"

@@ -71,8 +71,8 @@ icmp b from=$one to=n2 dst=$N2_6 amount=1" || true
 topo_up
 watch_rules
 [ -x "$BUILD/podwire" ] || skip_all "the plugin is not built"
-read -ra devices < <(test_devices)
-guest_devices
+read -ra devices < <(test_devices all)
+guest_devices all # netkit to a tap and back is a way of its own
 devices+=("${GUESTS[@]}")
 for DEVICE in "${devices[@]}"; do
     pod_add "$DEVICE-1"

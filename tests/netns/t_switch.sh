@@ -13,10 +13,10 @@
 moved=2000000 # more than a window, so that a switch cannot hide in one
 [ -z "${PW_QUIET:-}" ] || moved=200000
 topo_up
-guest_devices
+guest_devices all
 for g in "${GUESTS[@]}"; do DEVICE=$g pod_add "$g"; done
 read -ra devices < <(test_devices)
-[ "${TEST_SLOW:-1}" != 1 ] || devices+=("${GUESTS[@]}") # taps are the same to every kernel; netkit is not
+[ -n "${PODWIRE_VM:-}" ] || devices+=("${GUESTS[@]}") # taps are the same to every kernel; netkit is not
 for DEVICE in "${devices[@]}"; do
     pod_add pod1
     pod_add pod2

@@ -21,7 +21,7 @@ watch_rules
 routing auto >/dev/null
 no_stack="a.pre=0 a.forward=0 a.post=0 b.pre=0 b.forward=0 b.post=0"
 by_stack="a.pre=$N a.forward=$N a.post=$N b.pre=$N b.forward=$N b.post=$N"
-for DEVICE in $(cluster_devices); do
+for DEVICE in $(test_devices); do
     cpod a pa
     cpod b pb
     from=${CHOST[pa]} to=${CHOST[pb]}
@@ -92,7 +92,7 @@ bulk() {
 }
 amount=8000000
 [ -z "${PW_QUIET:-}" ] || amount=500000
-for DEVICE in $(cluster_devices); do
+for DEVICE in $(test_devices); do
     cpod a pa
     cpod b pb
     bulk $amount >"$TMP/specs"
