@@ -16,7 +16,7 @@
 #   invalid_flows       of TCP and UDP only, since an unasked ICMP answer is INVALID for good reason
 #   test_devices [all]  kinds of devices to test: $PODWIRE_TEST_DEVICES, or all the kernel has;
 #                       "reference": the ptp plugin, to prove the tests themselves. In a guest of the
-#                       vm group, where all is slow, veth only for "all": machines have it themselves
+#                       vm group, where all is slow, veth only for "all": the machine itself has it
 #   guest_devices [all] sets GUESTS to the kinds whose pods are virtual machines; in a guest likewise
 #   pod_add NAME [JQ]   a pod of kind $DEVICE in namespace NAME through CNI ADD; JQ changes the
 #                       conflist. Sets IP4[NAME] IP6[NAME] HOSTIF[NAME]. Of a virtual machine NAME is

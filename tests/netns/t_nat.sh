@@ -16,11 +16,11 @@
 # Off, the product has no part in it: once is enough where processors are emulated.
 modes() {
     echo on
-    [ -n "${PW_QUIET:-}" ] && [ "$1 $DEVICE" != "nft netkit" ] || echo off
+    [ -n "${PW_QUIET:-}" ] && [ "$1 $DEVICE" != "nft veth" ] || echo off
 }
 
 topo_up
-for DEVICE in $(test_devices); do
+for DEVICE in $(test_devices all); do
     pod_add pod1
     pod_add pod2
     for how in nft iptables; do

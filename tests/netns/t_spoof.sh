@@ -263,7 +263,7 @@ from=pod1:eth0
 topo_up
 [ -x "$BUILD/podwire" ] || skip_all "the plugin is not built"
 guest_devices
-for DEVICE in $(test_devices) "${GUESTS[@]}"; do
+for DEVICE in $(test_devices all) "${GUESTS[@]}"; do
     pod_add pod1
     pod_add pod2
     pod_add pod3

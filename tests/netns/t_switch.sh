@@ -15,7 +15,7 @@ moved=2000000 # more than a window, so that a switch cannot hide in one
 topo_up
 guest_devices all
 for g in "${GUESTS[@]}"; do DEVICE=$g pod_add "$g"; done
-read -ra devices < <(test_devices)
+read -ra devices < <(test_devices all)
 [ -n "${PODWIRE_VM:-}" ] || devices+=("${GUESTS[@]}") # taps are the same to every kernel; netkit is not
 for DEVICE in "${devices[@]}"; do
     pod_add pod1

@@ -29,7 +29,7 @@ steps=(-s "$next upgrade" -s "$old upgrade" # the kills: in the middle
 topo_up
 [ -x "$old" ] || skip_all "podwirectl is not built"
 [ -x "$next" ] || bail "$next is not built (make tests)"
-for DEVICE in $(test_devices); do
+for DEVICE in $(test_devices all); do
     for p in pod1 pod2 pod3; do pod_add $p; done
     nat_nft
     for f in 4 6; do
