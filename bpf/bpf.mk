@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 # BPF: one object from datapath.bpf.c, embedded through a skeleton header.
 
-BPF_CFLAGS = -target bpf -mcpu=v3 -O2 -g -std=gnu11 -Wall -Wextra -Werror -I. \
+# The compilation folder has no name in the object: the same sources are the same build everywhere.
+BPF_CFLAGS = -target bpf -mcpu=v3 -O2 -g -fdebug-compilation-dir=. -std=gnu11 -Wall -Wextra -Werror -I. \
              -I/usr/include/$(shell gcc -print-multiarch 2>/dev/null || echo x86_64-linux-gnu) $(BPF_EXTRA)
 
 BPF_OBJ  := $(BUILD)/bpf/datapath.bpf.o

@@ -9,7 +9,7 @@ need jq ip tc nft
 [ -x /usr/lib/cni/ptp ] || [ -x /opt/cni/bin/ptp ] || skip_all "no reference plugin ptp"
 
 rc=0
-"$BUILD/vm-rate" --rounds 2 --time 0.1 --works 60,64k-up,64k-down,request --ways mirred-ptp,mirred-podwire,tap,pod-tap,vhost \
+"$BUILD/vm-rate" --rounds 2 --time 0.3 --works 60,64k-up,64k-down,request --ways mirred-ptp,mirred-podwire,tap,pod-tap,vhost \
     --json "$TMP/r.json" >"$TMP/out" 2>&1 || rc=$?
 is "it runs" "$rc" 0
 [ $rc = 0 ] || diag "$(cat "$TMP/out")"

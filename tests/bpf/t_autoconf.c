@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* pw-test: vm */
 /* DHCP, DHCPv6 and router solicitations of virtual machines: what is answered, with which bytes,
  * and what not. */
 #include <arpa/inet.h>

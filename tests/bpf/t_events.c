@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* pw-test: vm */
 /* Drop events: written only while someone follows, with the packet's first bytes. */
 #include <arpa/inet.h>
 #include <bpf/libbpf.h>

@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* pw-test: vm */
 /*
  * Headers: malformed packets are dropped, what is unusual goes to the stack, marked when its flow
  * belongs to the fast path. Large packets: MTU, segments, BIG TCP.

@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* pw-test: vm */
 /* ICMP errors are judged by the flow of the packet inside, whoever sends them. */
 #include <arpa/inet.h>
 #include <netinet/in.h>

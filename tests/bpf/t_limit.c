@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* pw-test: vm */
 /* Bandwidth limits: the account that programs keep, byte by byte; what passes, what is dropped, and
  * which departure time it gets. And that what goes to a limited endpoint goes by its way out. */
 #include <bpf/bpf.h>

@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* pw-test: vm */
 /* Marks, and the guard: a pod can neither forge a mark nor go round the check, and nothing counts
  * twice. */
 #include <arpa/inet.h>

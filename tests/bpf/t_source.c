@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* pw-test: vm */
 /* The source check: what a pod may send, what is spoofing, what kernels send by themselves. */
 #include <arpa/inet.h>
 

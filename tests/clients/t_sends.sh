@@ -2,7 +2,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # What runtimes really send, replayed to the plugin as it was recorded from them (containerd 1.6 and
 # 2.1, podman 4.3, buildah 1.28, cnitool 1.3): eleven habits that the specification does not tell.
-# pw-test: vm
 . "$(dirname "$0")/../lib/tap.sh"
 # shellcheck source=lib.sh
 . "$TOP/tests/clients/lib.sh"

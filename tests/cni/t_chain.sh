@@ -2,7 +2,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # First in a chain, with the reference plugins portmap, tuning and sbr behind: each does its work on
 # our device, CHECK of the whole list is content, DEL in reverse order leaves nothing.
-# pw-test: vm
 . "$(dirname "$0")/../lib/tap.sh"
 . "$TOP/tests/cni/lib.sh"
 REF=

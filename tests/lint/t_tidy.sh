@@ -8,7 +8,8 @@
 need clang-tidy-19 jq
 
 db=$TMP/compile_commands.json
-make -s BUILD="$BUILD" COMPDB="$db" compdb
+# Named from here, so that another clone of the same text finds what has passed.
+make -s BUILD="$(realpath -m --relative-to=. "$BUILD")" COMPDB="$db" compdb
 version="$(clang-tidy-19 --version | grep version) $(sha256sum <.clang-tidy)"
 
 tidy() { # FILE: nothing and success, or what is wrong
