@@ -7,11 +7,7 @@
  * dst=ADDR [mtu=N] [at=NS:IF]", one a line; where `at` is given, the sound ones must arrive there
  *   pass    shell command before a pass over all packets; "between:" in front: the commands given
  *           by between= are run in turn between the batches of that pass
- * Where something differs, all is sent a second time, and what differs again fails: a verdict is a
- * function of the packet and shows again, while a kernel's own timers (neighbours asked anew, a
- * processor that stood still) hit another packet or none.
- * Prints "ok NAME: N packets ..." or "FAIL NAME: ..." a flow, "# ..." lines on what differs, and
- * last "# N packets, P passes, M other frames seen, K differed once".
+ * Prints "ok NAME: N packets ..." or "FAIL NAME: ..." a flow and "# ..." lines on what differs.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -61,8 +57,7 @@ struct outcome {
 struct item {
     const char *kind;
     unsigned flow, nr_kind;
-    bool sound, differs, lost; /* in the passes just made */
-    unsigned bad;              /* times sent of which either is true */
+    bool sound;
     struct outcome pass[MAX_PASS];
 };
 
@@ -73,7 +68,7 @@ static struct {
     int fd;
 } watch[MAX_WATCH];
 static const char *pass[MAX_PASS], *between[MAX_PASS];
-static unsigned n_flows, n_items, n_watch, n_pass, n_between, quiet_ms = 25, strays, times;
+static unsigned n_flows, n_items, n_watch, n_pass, n_between, quiet_ms = 25, strays;
 
 __attribute__((noreturn)) static void die(const char *what, const char *which)
 {
@@ -282,8 +277,8 @@ static void send_item(unsigned nr, unsigned nr_pass)
     struct flow *f = &flows[it->flow];
     struct odd_offload off;
 
-    it->kind = odd_make(&p, &off, &it->sound, it->nr_kind, &f->odd, (uint16_t)nr,
-                        (uint16_t)(nr_pass + times * n_pass));
+    it->kind =
+        odd_make(&p, &off, &it->sound, it->nr_kind, &f->odd, (uint16_t)nr, (uint16_t)nr_pass);
     memset(&out.vh, 0, sizeof(out.vh));
     if (off.csum) {
         out.vh.flags = VIRTIO_NET_HDR_F_NEEDS_CSUM;
@@ -352,66 +347,30 @@ static void tell(const struct item *it, unsigned nr_pass)
         printf("#     %s\n", o->seen[i].text);
 }
 
-/* What came of an item in all passes: does it differ, was a sound one lost. True when either. */
-static bool judge_item(struct item *it)
+static bool report(struct flow *f)
 {
-    it->differs = it->lost = false;
-    for (unsigned j = 0; j < n_pass; j++)
-        if (it->pass[j].n)
-            qsort(it->pass[j].seen, it->pass[j].n, sizeof(struct seen), by_text);
-    for (unsigned j = 0; j < n_pass; j++) {
-        it->differs = it->differs || !same(&it->pass[0], &it->pass[j]);
-        it->lost = it->lost || (flows[it->flow].at_watch >= 0 && it->sound && !it->pass[j].here);
-    }
-    it->bad += it->differs || it->lost;
-    return it->differs || it->lost;
-}
+    unsigned differ = 0, lost = 0, arrived = 0, unsent = 0, shown = 0;
 
-/* Make all passes and judge; how many items are bad. */
-static unsigned send_all(void)
-{
-    unsigned bad = 0;
-
-    for (unsigned i = 0; i < n_pass; i++)
-        run_pass(i);
-    for (unsigned i = 0; i < n_items; i++)
-        bad += judge_item(&items[i]);
-    return bad;
-}
-
-static void tell_bad(void)
-{
-    unsigned told = 0;
-
-    for (unsigned i = 0; i < n_items; i++) {
-        if (!items[i].differs && !items[i].lost)
-            continue;
-        if (told++ >= 24)
-            break;
-        printf("#   %s:\n", flows[items[i].flow].name);
+    for (unsigned i = f->first; i < f->first + f->n; i++)
         for (unsigned j = 0; j < n_pass; j++)
-            tell(&items[i], j);
-    }
-}
-
-static void forget(void)
-{
-    for (unsigned i = 0; i < n_items; i++)
-        for (unsigned j = 0; j < n_pass; j++) {
-            free(items[i].pass[j].seen);
-            items[i].pass[j] = (struct outcome){0};
-        }
-}
-
-static bool report(const struct flow *f)
-{
-    unsigned differ = 0, lost = 0, arrived = 0, unsent = 0;
-
+            if (items[i].pass[j].n)
+                qsort(items[i].pass[j].seen, items[i].pass[j].n, sizeof(struct seen), by_text);
     for (unsigned i = f->first; i < f->first + f->n; i++) {
-        arrived += items[i].pass[0].n > 0;
-        unsent += items[i].pass[0].error != 0;
-        differ += items[i].bad > times && items[i].differs;
-        lost += items[i].bad > times && !items[i].differs;
+        struct item *it = &items[i];
+        bool bad = false;
+        arrived += it->pass[0].n > 0;
+        unsent += it->pass[0].error != 0;
+        for (unsigned j = 0; j < n_pass; j++)
+            bad = bad || !same(&it->pass[0], &it->pass[j]);
+        differ += bad;
+        if (f->at_watch >= 0 && it->sound)
+            for (unsigned j = 0; j < n_pass; j++)
+                if (!it->pass[j].here && !bad) {
+                    lost++;
+                    bad = true;
+                }
+        for (unsigned j = 0; bad && j < n_pass && shown < 24; j++, shown++)
+            tell(it, j);
     }
     printf("%s %s: %u packets, %u of which show somewhere, %u cannot be sent; %u differ, %u sound "
            "ones lost\n",
@@ -470,7 +429,6 @@ static void add_flow(char *line)
 int main(int argc, char **argv)
 {
     char line[512];
-    unsigned once = 0;
     bool good = true;
 
     nsx_enter("-");
@@ -496,18 +454,10 @@ int main(int argc, char **argv)
             add_flow(line);
     if (!n_flows || !n_watch || n_pass < 2)
         die("flows, watches and two passes are needed", "usage");
-    if (send_all() > 0) {
-        tell_bad();
-        forget();
-        times++;
-        if (send_all() > 0)
-            tell_bad();
-    }
+    for (unsigned i = 0; i < n_pass; i++)
+        run_pass(i);
     for (unsigned i = 0; i < n_flows; i++)
         good = report(&flows[i]) && good;
-    for (unsigned i = 0; i < n_items; i++)
-        once += items[i].bad > 0 && items[i].bad <= times;
-    printf("# %u packets, %u passes, %u other frames seen, %u differed once\n", n_items, n_pass,
-           strays, once);
+    printf("# %u packets, %u passes, %u other frames seen\n", n_items, n_pass, strays);
     return good ? 0 : 1;
 }

@@ -35,7 +35,7 @@ ip route add blackhole 10.1.0.77
 ip -6 route add unreachable fd00:1::77
 
 differ() {
-    local line n k total=0
+    local line total=0
     if ! "$BUILD/tests/netns/differ" quiet="${PW_QUIET:-25}" "$@" >"$TMP/differ" 2>"$TMP/differ.err"; then
         diag "$(cat "$TMP/differ.err")"
     fi
@@ -47,8 +47,7 @@ differ() {
         esac
     done <"$TMP/differ"
     [ -s "$TMP/differ" ] || tap_result 1 "$DEVICE: packets were compared"
-    read -r n k < <(sed -nE 's/^# ([0-9]+) packets, .* ([0-9]+) differed once$/\1 \2/p' "$TMP/differ") || n=0 k=0
-    compared=$((compared + n)) once=$((once + k))
+    compared=$((compared + $(sed -nE 's/^# ([0-9]+) packets, .*/\1/p' "$TMP/differ")))
 }
 
 guest_devices
@@ -83,7 +82,7 @@ for DEVICE in $(test_devices all) "${GUESTS[@]}"; do
     if [ "$DEVICE" = reference ]; then on=true off=true; else
         on="$BUILD/podwirectl redirect on" off="$BUILD/podwirectl redirect off"
     fi
-    compared=0 once=0
+    compared=0
     # To itself a pod speaks by the stack, which may call odd TCP INVALID.
     from_pod self "${IP4[pod1]}" "${IP6[pod1]}" >"$TMP/self"
     differ watch=pod1:eth0 pass="$on" pass="$off" <"$TMP/self"
@@ -93,7 +92,6 @@ for DEVICE in $(test_devices all) "${GUESTS[@]}"; do
     is "$DEVICE: no TCP or UDP between native addresses was dropped as INVALID" "$(($(invalid_flows) - before))" 0
     # So that the list cannot shrink unseen.
     ok "$DEVICE: $compared packets compared, at least 500" test "$compared" -ge 500
-    ok "$DEVICE: $once of them differed once and not again, at most 2" test "$once" -le 2
     redirect on
     for p in pod1 pod2 pod3; do pod_del $p; done
 done

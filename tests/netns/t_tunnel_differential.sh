@@ -23,8 +23,7 @@ differ() {
         esac
     done <"$TMP/differ"
     [ -s "$TMP/differ" ] || tap_result 1 "$DEVICE: packets were compared"
-    read -r compared once < <(sed -nE 's/^# ([0-9]+) packets, .* ([0-9]+) differed once$/\1 \2/p' "$TMP/differ") ||
-        compared=0 once=0
+    compared=$(sed -nE 's/^# ([0-9]+) packets, .*/\1/p' "$TMP/differ" | awk '{ n += $1 } END { print n + 0 }')
 }
 
 cluster_up
@@ -48,7 +47,6 @@ for DEVICE in $(test_devices); do
     differ watch=pa:eth0 watch=pb:eth0 pass="$on; $b $on" pass="$off; $b $off" pass="$on; $b $off" pass="$off; $b $on" \
         pass="between:$on; $b $on" between="$off" between="$b $off" between="$on" between="$b $on" <"$TMP/flow-list"
     ok "$DEVICE: $compared packets compared, at least 100" test "$compared" -ge 100
-    ok "$DEVICE: $once of them differed once and not again, at most 2" test "$once" -le 2
     on a "$BUILD/podwirectl" redirect on >/dev/null
     on b "$BUILD/podwirectl" redirect on >/dev/null
     is "$DEVICE: nothing is INVALID of TCP and UDP" \
