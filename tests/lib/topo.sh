@@ -146,13 +146,16 @@ reason_count() { # POD REASON: how many of them, for that reason
     reasons_of "$1" | awk -v r="$2" '$1 == r { n += $2 } END { print n + 0 }'
 }
 
+# Whether kinds that the machine's own kernel has are tested here: in a guest, only where all are.
+own_kinds() { [ -z "${PODWIRE_VM:-}" ] || [ "${1:-}" = all ]; }
+
 test_devices() {
     if [ -n "${PODWIRE_TEST_DEVICES:-}" ]; then
         echo "${PODWIRE_TEST_DEVICES//,/ }"
     elif [ ! -x "$BUILD/podwire" ]; then
         echo reference
     elif ctl status --json 2>/dev/null | grep -q '"netkit": true'; then
-        if [ -z "${PODWIRE_VM:-}" ] || [ "${1:-}" = all ]; then echo veth netkit netkit-l2; else echo netkit netkit-l2; fi
+        if own_kinds "$@"; then echo veth netkit netkit-l2; else echo netkit netkit-l2; fi
     else
         echo veth
     fi
@@ -162,7 +165,7 @@ guest_devices() {
     GUESTS=()
     if [ -n "${PODWIRE_TEST_DEVICES:-}" ] || [ ! -x "$BUILD/podwire" ]; then
         return
-    elif [ -n "${PODWIRE_VM:-}" ] && [ "${1:-}" != all ]; then
+    elif ! own_kinds "$@"; then
         return
     elif [ ! -c /dev/net/tun ]; then
         skip "no /dev/net/tun" "taps"
