@@ -50,7 +50,7 @@ int pw_lookup_take(struct pw_netconf *conf, const char *text, size_t len, struct
     if (rc)
         return pw_err_wrap(err, "its answer");
     if (error)
-        return pw_err_set(err, -ENOENT, "%.100s", error);
+        return pw_err_set(err, -ENOENT, "%.100s", *error ? error : "an error without a reason");
     if (device && (choice = pw_choice_find(device)) < 0)
         return pw_err_set(err, -EBADMSG, "its answer has device '%.40s'", device);
     conf->device = (enum pw_choice)choice;
