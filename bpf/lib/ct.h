@@ -159,14 +159,26 @@ static __always_inline int pw_ct_ask6(struct __sk_buff *skb, const struct in6_ad
 }
 
 /*
- * Answers are remembered for TCP, where it can be done without ever being wrong. An entry with
- * translation that has this flow's tuple comes into being with a SYN, and the first packet of it
- * that we see is that SYN or the answer to it. So packets with SYN are always asked about, and one
- * that is found to be translated voids what all CPUs remember (pw_ct_epoch). "Not translated" of
- * another packet then holds until that happens, and for two jiffies at most. The epoch is pinned
- * with the memory that it voids, so that it does not start anew in an upgrade.
+ * "Not translated" is remembered per CPU for two jiffies at most, where what would make it wrong is
+ * seen before.
+ *
+ * TCP: an entry with translation that has this flow's tuple comes into being with a SYN, and the
+ * first packet of it that we see is that SYN or the answer to it. So packets with SYN are always
+ * asked about, and one that is found to be translated voids what all CPUs remember (pw_ct_epoch).
+ * The epoch is pinned with the memory that it voids, so that it does not start anew in an upgrade.
+ *
+ * UDP has no such sign. But who may be an end of a redirected flow sends through a program of ours,
+ * and a packet of his that comes to be translated has been left to the stack by it, unmarked. That
+ * leaves the time behind, by his address and port (pw_ct_left); of a flow with an end that has done
+ * so lately each packet is asked about.
  */
 __u32 pw_ct_epoch SEC(".data.pw_ct_epoch");
+
+#define PW_LEFT_SHIFT 12
+#define PW_LEFT_TICKS 4 /* of two jiffies: longer than a packet takes to its entry */
+
+/* When UDP was left to the stack; entry by pw_ct_end. Stores and loads of whole words, unlocked. */
+__u32 pw_ct_left[1 << PW_LEFT_SHIFT] SEC(".data.pw_ct_left") = {};
 
 #define PW_FLOWS_SHIFT 10
 #define PW_TCP_SYN 0x02
@@ -183,16 +195,17 @@ struct pw_flow6 {
     __u32 stamp;
 };
 
+/* TCP's, and after them UDP's. */
 struct {
     __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-    __uint(max_entries, 1 << PW_FLOWS_SHIFT);
+    __uint(max_entries, 2 << PW_FLOWS_SHIFT);
     __type(key, __u32);
     __type(value, struct pw_flow4);
 } pw_flows4 SEC(".maps");
 
 struct {
     __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-    __uint(max_entries, 1 << PW_FLOWS_SHIFT);
+    __uint(max_entries, 2 << PW_FLOWS_SHIFT);
     __type(key, __u32);
     __type(value, struct pw_flow6);
 } pw_flows6 SEC(".maps");
@@ -202,43 +215,90 @@ static __always_inline __u32 pw_flow_index(__u64 addrs, __be32 ports)
     return (addrs + ports * 0x5bd1e995ULL) * 0x9e3779b97f4a7c15ULL >> (64 - PW_FLOWS_SHIFT);
 }
 
+/* One end of a UDP flow, for pw_ct_left. */
+static __always_inline __u32 pw_ct_end(__u64 addr, __u16 port)
+{
+    return (addr + port * 0x5bd1e995ULL) * 0x9e3779b97f4a7c15ULL >> (64 - PW_LEFT_SHIFT);
+}
+
+static __always_inline __u64 pw_addr6_word(const struct in6_addr *addr)
+{
+    return PW_AT(const __u64, addr) + 3 * PW_AT(const __u64, addr->s6_addr + 8);
+}
+
+static __always_inline __u32 pw_ct_tick(void)
+{
+    return bpf_jiffies64() >> 1;
+}
+
+/* UDP from this end is left to the stack, unmarked. */
+static __always_inline void pw_ct_leaves(__u32 end)
+{
+    if (pw_conf.flags & PW_CONF_ASK_CT)
+        pw_ct_left[end] = pw_ct_tick();
+}
+
+static __always_inline bool pw_ct_left_lately(__u32 one, __u32 other)
+{
+    __u32 now = pw_ct_tick();
+    return now - pw_ct_left[one] <= PW_LEFT_TICKS || now - pw_ct_left[other] <= PW_LEFT_TICKS;
+}
+
 static __always_inline void pw_ct_seen(int reason, __u8 tcp_flags)
 {
     if (reason == PW_TRANSLATED && (tcp_flags & PW_TCP_SYN))
         __sync_fetch_and_add(&pw_ct_epoch, 1);
 }
 
-/* pw_ct_ask4 for a TCP packet; `slice` as in pw_path_slice. */
-static __always_inline int pw_ct_tcp4(struct __sk_buff *skb, __u64 addrs, __be32 ports, __u8 flags,
-                                      __u32 slice)
+/* pw_ct_ask4 for TCP (with its flags) or UDP; `slice` as in pw_path_slice. */
+static __always_inline int pw_ct_flow4(struct __sk_buff *skb, __u64 addrs, __be32 ports, __u8 proto,
+                                       __u8 flags, __u32 slice)
 {
-    __u32 stamp = slice + pw_ct_epoch, i = pw_flow_index(addrs, ports);
-    struct pw_flow4 *f = bpf_map_lookup_elem(&pw_flows4, &i);
+    __u32 stamp = slice, i = pw_flow_index(addrs, ports);
+    bool ask;
 
-    if (f && f->addrs == addrs && f->ports == ports && f->stamp == stamp && !(flags & PW_TCP_SYN))
+    if (proto == IPPROTO_TCP) {
+        stamp += pw_ct_epoch;
+        ask = flags & PW_TCP_SYN;
+    } else {
+        i += 1 << PW_FLOWS_SHIFT;
+        ask =
+            pw_ct_left_lately(pw_ct_end((__u32)addrs, ports), pw_ct_end(addrs >> 32, ports >> 16));
+    }
+    struct pw_flow4 *f = bpf_map_lookup_elem(&pw_flows4, &i);
+    if (f && f->addrs == addrs && f->ports == ports && f->stamp == stamp && !ask)
         return 0;
-    int reason = pw_ct_ask4(skb, (__be32)addrs, addrs >> 32, ports, IPPROTO_TCP);
+    int reason = pw_ct_ask4(skb, (__be32)addrs, addrs >> 32, ports, proto);
     if (f && !reason) {
         f->addrs = addrs;
         f->ports = ports;
         f->stamp = stamp;
     }
-    pw_ct_seen(reason, flags);
+    if (proto == IPPROTO_TCP)
+        pw_ct_seen(reason, flags);
     return reason;
 }
 
-static __always_inline int pw_ct_tcp6(struct __sk_buff *skb, const struct in6_addr *addrs,
-                                      __be32 ports, __u8 flags, __u32 slice)
+static __always_inline int pw_ct_flow6(struct __sk_buff *skb, const struct in6_addr *addrs,
+                                       __be32 ports, __u8 proto, __u8 flags, __u32 slice)
 {
     const __u64 *a = (const void *)addrs;
-    __u32 stamp = slice + pw_ct_epoch;
-    __u32 i = pw_flow_index((a[0] ^ a[1]) + 3 * (a[2] ^ a[3]), ports);
-    struct pw_flow6 *f = bpf_map_lookup_elem(&pw_flows6, &i);
+    __u32 stamp = slice, i = pw_flow_index((a[0] ^ a[1]) + 3 * (a[2] ^ a[3]), ports);
+    bool ask;
 
+    if (proto == IPPROTO_TCP) {
+        stamp += pw_ct_epoch;
+        ask = flags & PW_TCP_SYN;
+    } else {
+        i += 1 << PW_FLOWS_SHIFT;
+        ask = pw_ct_left_lately(pw_ct_end(pw_addr6_word(&addrs[0]), ports),
+                                pw_ct_end(pw_addr6_word(&addrs[1]), ports >> 16));
+    }
+    struct pw_flow6 *f = bpf_map_lookup_elem(&pw_flows6, &i);
     if (f && f->addrs[1] == a[1] && f->addrs[3] == a[3] && f->addrs[0] == a[0] &&
-        f->addrs[2] == a[2] && f->ports == ports && f->stamp == stamp && !(flags & PW_TCP_SYN))
+        f->addrs[2] == a[2] && f->ports == ports && f->stamp == stamp && !ask)
         return 0;
-    int reason = pw_ct_ask6(skb, addrs, ports, IPPROTO_TCP);
+    int reason = pw_ct_ask6(skb, addrs, ports, proto);
     if (f && !reason) {
         f->addrs[0] = a[0];
         f->addrs[1] = a[1];
@@ -247,7 +307,8 @@ static __always_inline int pw_ct_tcp6(struct __sk_buff *skb, const struct in6_ad
         f->ports = ports;
         f->stamp = stamp;
     }
-    pw_ct_seen(reason, flags);
+    if (proto == IPPROTO_TCP)
+        pw_ct_seen(reason, flags);
     return reason;
 }
 

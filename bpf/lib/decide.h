@@ -93,9 +93,24 @@ static __always_inline int pw_judge_packet(struct __sk_buff *skb, union pw_meta 
     return 0;
 }
 
-/* A packet of any kind whose path is known (its address and protocol headers are at `data`). */
+/*
+ * What a packet leaves behind (pw_ct_leaves) that goes to the stack unmarked: nothing if it is not
+ * UDP with its ports. Not static, so that the verifier looks at it once and not on each way here.
+ */
+__noinline int pw_odd_leaves(__u64 meta, __u64 addr)
+{
+    union pw_meta m = {.all = meta};
+    if (m.proto == IPPROTO_UDP && !(m.flags & (PW_P_LATER | PW_P_MALFORMED)))
+        pw_ct_leaves(pw_ct_end(addr, m.ports));
+    return 0;
+}
+
+/*
+ * A packet of any kind whose path is known (its address and protocol headers are at `data`). `addr`
+ * is its source, for pw_odd_leaves.
+ */
 static __always_inline void pw_judge(struct __sk_buff *skb, enum pw_hook hook, bool v6,
-                                     union pw_meta m, void *data, __u32 l3_len,
+                                     union pw_meta m, __u64 addr, void *data, __u32 l3_len,
                                      struct pw_verdict *v)
 {
     struct pw_path *p = v->path;
@@ -125,6 +140,8 @@ static __always_inline void pw_judge(struct __sk_buff *skb, enum pw_hook hook, b
     if (reason == 0) {
         reason = pw_judge_packet(skb, m, v6, p, l3_len, ttl);
         v->marked = true;
+    } else if (reason != PW_TRANSLATED) { /* that has its entry already */
+        pw_odd_leaves(m.all, addr);
     }
     v->reason = reason;
 }
@@ -140,12 +157,14 @@ static __always_inline void pw_decide4(struct __sk_buff *skb, enum pw_hook hook,
     if ((m.flags & PW_P_MALFORMED) || (void *)(ip + 1) > pw_data_end(skb))
         return;
     __u64 stamp = pw_path_stamp(skb, hook == PW_HOOK_UPLINK);
+    __u64 addr = ip->saddr;
     struct pw_path4 *e = pw_path4_entry(PW_AT(__u64, &ip->saddr));
     if (!e) /* cannot be: the index is within the array */
         return;
     if (!pw_path4_known(e, data, stamp, hook != PW_HOOK_UPLINK)) {
         int reason = hook == PW_HOOK_UPLINK ? pw_resolve_wire4(skb, e) : pw_resolve_pod4(skb, e);
         if (reason) {
+            pw_odd_leaves(m.all, addr);
             v->reason = reason;
             return;
         }
@@ -153,7 +172,7 @@ static __always_inline void pw_decide4(struct __sk_buff *skb, enum pw_hook hook,
         e->stamp = stamp;
     }
     v->path = &e->path;
-    pw_judge(skb, hook, false, m, data, skb->len - PW_ETH, v);
+    pw_judge(skb, hook, false, m, addr, data, skb->len - PW_ETH, v);
 }
 
 static __always_inline void pw_decide6(struct __sk_buff *skb, enum pw_hook hook,
@@ -172,12 +191,14 @@ static __always_inline void pw_decide6(struct __sk_buff *skb, enum pw_hook hook,
         return;
     }
     __u64 stamp = pw_path_stamp(skb, hook == PW_HOOK_UPLINK);
+    __u64 addr = pw_addr6_word(&ip->saddr);
     struct pw_path6 *e = pw_path6_entry(&ip->saddr);
     if (!e)
         return;
     if (!pw_path6_known(e, data, stamp, hook != PW_HOOK_UPLINK)) {
         int reason = hook == PW_HOOK_UPLINK ? pw_resolve_wire6(skb, e) : pw_resolve_pod6(skb, e);
         if (reason) {
+            pw_odd_leaves(m.all, addr);
             v->reason = reason;
             return;
         }
@@ -185,7 +206,7 @@ static __always_inline void pw_decide6(struct __sk_buff *skb, enum pw_hook hook,
         e->stamp = stamp;
     }
     v->path = &e->path;
-    pw_judge(skb, hook, true, m, data, skb->len - PW_ETH, v);
+    pw_judge(skb, hook, true, m, addr, data, skb->len - PW_ETH, v);
 }
 
 /* The whole decision, into a verdict that is zero. */

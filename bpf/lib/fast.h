@@ -43,11 +43,9 @@ static __noinline int pw_ask4(struct __sk_buff *skb, __u64 stamp)
 
     if (data + PW_UDP_V4 > pw_data_end(skb))
         return PW_CT_UNKNOWN;
-    __be32 ports = PW_AT(__be32, ip + 1);
-    if (ip->protocol == IPPROTO_TCP)
-        return pw_ct_tcp4(skb, PW_AT(__u64, data + PW_ETH + offsetof(struct iphdr, saddr)), ports,
-                          pw_tcp_flags(skb, ip + 1), pw_path_slice(stamp));
-    return pw_ct_ask4(skb, ip->saddr, ip->daddr, ports, IPPROTO_UDP);
+    __u8 proto = ip->protocol, flags = proto == IPPROTO_TCP ? pw_tcp_flags(skb, ip + 1) : 0;
+    return pw_ct_flow4(skb, PW_AT(__u64, data + PW_ETH + offsetof(struct iphdr, saddr)),
+                       PW_AT(__be32, ip + 1), proto, flags, pw_path_slice(stamp));
 }
 
 static __noinline int pw_ask6(struct __sk_buff *skb, __u64 stamp)
@@ -57,10 +55,30 @@ static __noinline int pw_ask6(struct __sk_buff *skb, __u64 stamp)
 
     if (data + PW_L4_V6 + sizeof(struct udphdr) > pw_data_end(skb))
         return PW_CT_UNKNOWN;
-    __be32 ports = PW_AT(__be32, ip + 1);
-    if (ip->nexthdr == IPPROTO_TCP)
-        return pw_ct_tcp6(skb, &ip->saddr, ports, pw_tcp_flags(skb, ip + 1), pw_path_slice(stamp));
-    return pw_ct_ask6(skb, &ip->saddr, ports, IPPROTO_UDP);
+    __u8 proto = ip->nexthdr, flags = proto == IPPROTO_TCP ? pw_tcp_flags(skb, ip + 1) : 0;
+    return pw_ct_flow6(skb, &ip->saddr, PW_AT(__be32, ip + 1), proto, flags, pw_path_slice(stamp));
+}
+
+/* UDP of any form, or what may be, that an uplink brings for the node itself: it may come to be
+ * translated. */
+static __noinline int pw_leaves_odd4(struct __sk_buff *skb)
+{
+    union pw_meta m = {.all = pw_parse4_odd(skb)};
+    struct iphdr *ip = pw_data(skb) + PW_ETH;
+
+    if ((void *)(ip + 1) <= pw_data_end(skb))
+        pw_odd_leaves(m.all, ip->saddr);
+    return PW_NEXT;
+}
+
+static __noinline int pw_leaves_odd6(struct __sk_buff *skb)
+{
+    union pw_meta m = {.all = pw_parse6_odd(skb)};
+    struct ipv6hdr *ip = pw_data(skb) + PW_ETH;
+
+    if ((void *)(ip + 1) <= pw_data_end(skb))
+        pw_odd_leaves(m.all, pw_addr6_word(&ip->saddr));
+    return PW_NEXT;
 }
 
 static __always_inline int pw_fast4(struct __sk_buff *skb, enum pw_hook hook, __u32 call)
@@ -77,8 +95,14 @@ static __always_inline int pw_fast4(struct __sk_buff *skb, enum pw_hook hook, __
         goto slow;
     if (!pw_path4_known(e, data, stamp, hook != PW_HOOK_UPLINK)) {
         /* Most of what a wire brings may be the node's own. */
-        if (hook == PW_HOOK_UPLINK && !pw_ep_by_ip4(ip->daddr))
+        if (hook == PW_HOOK_UPLINK && !pw_ep_by_ip4(ip->daddr)) {
+            if (ip->protocol == IPPROTO_UDP) {
+                if (unlikely(ip->ihl != 5 || (ip->frag_off & bpf_htons(PW_IP_FRAGMENT))))
+                    return pw_leaves_odd4(skb);
+                pw_ct_leaves(pw_ct_end(ip->saddr, PW_AT(const __u16, ip + 1)));
+            }
             return PW_NEXT;
+        }
         goto slow;
     }
     struct pw_path *p = &e->path;
@@ -100,8 +124,11 @@ static __always_inline int pw_fast4(struct __sk_buff *skb, enum pw_hook hook, __
     if (hook != PW_HOOK_UPLINK && unlikely(PW_AT(__be32, ip + 1) == PW_DHCP4_SERVER))
         goto slow;
     if (!p->plain) {
-        if (p->reason)
+        if (p->reason) {
+            if (proto == IPPROTO_UDP)
+                pw_ct_leaves(pw_ct_end(ip->saddr, PW_AT(const __u16, ip + 1)));
             return pw_leave(skb, pw_slot(hook, p), p->reason, false, call);
+        }
         if (unlikely(!(pw_conf.flags & PW_CONF_REDIRECT)))
             goto slow;
         int reason = pw_ask4(skb, e->stamp);
@@ -131,8 +158,13 @@ static __always_inline int pw_fast6(struct __sk_buff *skb, enum pw_hook hook, __
     if (!pw_path6_known(e, data, pw_path_stamp(skb, hook == PW_HOOK_UPLINK),
                         hook != PW_HOOK_UPLINK)) {
         /* Most of what a wire brings may be the node's own. */
-        if (hook == PW_HOOK_UPLINK && !pw_ep_by_ip6(&ip->daddr))
+        if (hook == PW_HOOK_UPLINK && !pw_ep_by_ip6(&ip->daddr)) {
+            if (ip->nexthdr == IPPROTO_UDP)
+                pw_ct_leaves(pw_ct_end(pw_addr6_word(&ip->saddr), PW_AT(const __u16, ip + 1)));
+            else if (unlikely(ip->nexthdr != IPPROTO_TCP && ip->nexthdr != IPPROTO_ICMPV6))
+                return pw_leaves_odd6(skb);
             return PW_NEXT;
+        }
         goto slow;
     }
     struct pw_path *p = &e->path;
@@ -145,8 +177,11 @@ static __always_inline int pw_fast6(struct __sk_buff *skb, enum pw_hook hook, __
     if (hook != PW_HOOK_UPLINK && unlikely(PW_AT(__be32, ip + 1) == PW_DHCP6_SERVER))
         goto slow;
     if (!p->plain) {
-        if (p->reason)
+        if (p->reason) {
+            if (ip->nexthdr == IPPROTO_UDP)
+                pw_ct_leaves(pw_ct_end(pw_addr6_word(&ip->saddr), PW_AT(const __u16, ip + 1)));
             return pw_leave(skb, pw_slot(hook, p), p->reason, false, call);
+        }
         if (unlikely(!(pw_conf.flags & PW_CONF_REDIRECT)))
             goto slow;
         int reason = pw_ask6(skb, e->stamp);

@@ -74,7 +74,13 @@ ct-chains|ct.h|s/== PW_PRI_NAT/== PW_PRI_NAT + 7/|conntrack
 ct-families|ct.h|s/v6 ? net->nf.hooks_ipv6/false ? net->nf.hooks_ipv6/|conntrack
 ct-size|ct.h|s/&opts, sizeof(opts))/\&opts, 8)/|conntrack
 ct-epoch|ct.h|s/__sync_fetch_and_add(&pw_ct_epoch, 1);/;/|conntrack
-ct-syn|ct.h|s/ \&\& !(flags \& PW_TCP_SYN)//|conntrack
+ct-syn|ct.h|s/ask = flags \& PW_TCP_SYN;/ask = false;/|conntrack
+ct-left|ct.h|s/pw_ct_left\[end\] = pw_ct_tick();/;/|conntrack
+ct-left-plain|fast.h|s/pw_ct_leaves(pw_ct_end(ip->saddr/(void)(pw_ct_end(ip->saddr/|conntrack
+ct-left-plain6|fast.h|s/pw_ct_leaves(pw_ct_end(pw_addr6/(void)(pw_ct_end(pw_addr6/|conntrack
+ct-left-odd|decide.h|s/pw_ct_leaves(pw_ct_end(addr, m.ports));/;/|conntrack
+ct-left-other|ct.h|s/ || now - pw_ct_left\[other\] <= PW_LEFT_TICKS//|conntrack
+ct-left-one|ct.h|s/now - pw_ct_left\[one\] <= PW_LEFT_TICKS ||/false ||/|conntrack
 ct-later|decide.h|s/if (m.flags \& PW_P_LATER)$/if (false)/|conntrack
 icmp-flow|icmp.h|s/return reason == PW_TRANSLATED ? PW_ICMP_ERROR : reason/return 0/|icmp
 icmp-native|icmp.h|s/!pw_native4(in.daddr)/false/|icmp

@@ -6,6 +6,7 @@
  */
 #include <arpa/inet.h>
 #include <netinet/in.h>
+#include <unistd.h>
 
 #include "tests/bpf/flows.h"
 
@@ -27,6 +28,14 @@ static void both_ways(uint8_t proto, bool v6, uint16_t sport, uint16_t dport, bo
     dp_check(DP_A, &p, translated ? stack : DP_REDIRECT(dp.uplink), "v%d %s %s: out", v, l4, what);
     flow_packet(&p, -1, proto, far[v6], dport, pod_a[v6], sport, "A");
     dp_check(-1, &p, translated ? stack : DP_PEER(DP_A), "v%d %s %s: in", v, l4, what);
+}
+
+static void options(bool v6)
+{
+    if (v6)
+        pkt_opts(&p, 60, "\0\0\1\4\0\0\0\0", 8);
+    else
+        pkt_opts(&p, 0, "\7\7\4\0\0\0\0\0", 8);
 }
 
 static void entries(uint8_t proto, bool v6)
@@ -54,10 +63,7 @@ static void entries(uint8_t proto, bool v6)
     /* Odd packets of a translated flow: never marked. */
     dp_eth(&p, -1);
     pkt_ip(&p, far[v6], pod_a[v6]);
-    if (v6)
-        pkt_opts(&p, 60, "\0\0\1\4\0\0\0\0", 8);
-    else
-        pkt_opts(&p, 0, "\7\7\4\0\0\0\0\0", 8);
+    options(v6);
     if (proto == IPPROTO_TCP)
         pkt_tcp(&p, 5000, 4000, "A");
     else
@@ -142,6 +148,91 @@ static void reused(bool v6)
 }
 
 /*
+ * The same for UDP, which has no SYN: what is remembered of the first is not applied to the second,
+ * since an end of it has left a packet to the stack before. (Not to the Services here, which lie in
+ * a native range.)
+ */
+static const char *const outside[2] = {"192.0.2.7", "2001:db8::7"};
+static const char *const node[2] = {"192.168.9.1", "fd00:9::1"};
+
+static void left_nothing(bool v6, uint16_t sport, uint16_t dport)
+{
+    (void)v6, (void)sport, (void)dport;
+}
+
+static void left_by_pod(bool v6, uint16_t sport, uint16_t dport)
+{
+    flow_packet(&p, DP_A, IPPROTO_UDP, pod_a[v6], sport, outside[v6], dport, NULL);
+    dp_from(DP_A, &p);
+}
+
+static void left_by_pod_odd(bool v6, uint16_t sport, uint16_t dport)
+{
+    dp_eth(&p, DP_A);
+    pkt_ip(&p, pod_a[v6], outside[v6]);
+    options(v6);
+    pkt_udp(&p, sport, dport), pkt_done(&p);
+    dp_from(DP_A, &p);
+}
+
+static void left_on_wire(bool v6, uint16_t sport, uint16_t dport)
+{
+    (void)sport;
+    flow_packet(&p, -1, IPPROTO_UDP, far[v6], dport, node[v6], 30000, NULL);
+    dp_wire(&p);
+}
+
+static void left_on_wire_odd(bool v6, uint16_t sport, uint16_t dport)
+{
+    (void)sport;
+    dp_eth(&p, -1);
+    pkt_ip(&p, far[v6], node[v6]);
+    options(v6);
+    pkt_udp(&p, dport, 30000), pkt_done(&p);
+    dp_wire(&p);
+}
+
+static void reused_udp(bool v6)
+{
+    static const struct {
+        void (*leave)(bool v6, uint16_t sport, uint16_t dport);
+        const char *what;
+    } hows[] = {
+        {left_nothing, "nothing left to the stack"},
+        {left_by_pod, "by the pod"},
+        {left_by_pod_odd, "by the pod, with options"},
+        {left_on_wire, "from the wire to the node"},
+        {left_on_wire_odd, "from the wire to the node, with options"},
+    };
+    static struct pkt out, in;
+
+    for (size_t h = 0; h < sizeof(hows) / sizeof(hows[0]); h++) {
+        unsigned wrong_first = 0, wrong_in = 0, wrong_out = 0;
+        uint16_t dport = (uint16_t)(5100 + h); /* an end that has left nothing yet */
+        for (uint16_t i = 0; i < 50; i++) {
+            uint16_t sport = (uint16_t)(7000 + h * 100 + i);
+            int fd = flow_socket(IPPROTO_UDP, v6, sport);
+            flow_packet(&in, -1, IPPROTO_UDP, far[v6], dport, pod_a[v6], sport, NULL);
+            flow_packet(&out, DP_A, IPPROTO_UDP, pod_a[v6], sport, far[v6], dport, NULL);
+            wrong_first += dp_wire(&in)->verdict != 7;
+            wrong_first += dp_from(DP_A, &out)->verdict != 7;
+            hows[h].leave(v6, sport, dport);
+            flow_send(fd, vip[v6][0], dport);
+            wrong_in += dp_wire(&in)->verdict != TCX_NEXT;
+            wrong_out += dp_from(DP_A, &out)->verdict != TCX_NEXT;
+            close(fd);
+        }
+        is_int(wrong_first, 0, "v%d UDP, ports used again: redirected at first", v6 ? 6 : 4);
+        if (h == 0) {
+            ok(wrong_in + wrong_out > 0, "v%d UDP: answers are remembered", v6 ? 6 : 4);
+            continue;
+        }
+        is_int(wrong_in, 0, "v%d UDP, left %s: asked again, in", v6 ? 6 : 4, hows[h].what);
+        is_int(wrong_out, 0, "v%d UDP, left %s: asked again, out", v6 ? 6 : 4, hows[h].what);
+    }
+}
+
+/*
  * Where the namespace has no NAT chain of a family nothing of it is translated, whatever entries
  * there are, and nothing is asked; what entries() left is asked about again as soon as there is a
  * chain.
@@ -185,6 +276,7 @@ int main(void)
         entries(IPPROTO_UDP, v6);
         entries(IPPROTO_TCP, v6);
         reused(v6);
+        reused_udp(v6);
     }
     unknown();
     chains();

@@ -161,6 +161,21 @@ same_port() { # FAMILY PREFIX
     done
 }
 
+# Servers asked by their own address and by a Service's in turns, from one port: turns FAMILY PREFIX
+turns() {
+    local f=$1 what service from to addr dst port atport
+    local -n ip=IP$f n2=N2_$f
+    while read -r service from to addr what; do
+        read -r dst port atport < <(svc "$f" "$service" | sed 's/[a-z]*=//g')
+        ok "$2UDP $what, directly and by a Service in turns" "$BUILD/tests/netns/turns" \
+            "$from" "$to" "$addr" "$atport" "$dst" "$port" "$([ -n "${PW_QUIET:-}" ] && echo 20 || echo 100)"
+    done <<EOS
+local pod1 pod2 ${ip[pod2]} to a pod here
+remote pod1 n2 $n2 to a pod elsewhere
+nodeport n2 pod2 ${ip[pod2]} from another node
+EOS
+}
+
 nat_all() { # PREFIX
     local f g
     for f in 4 6; do
@@ -173,6 +188,7 @@ nat_all() { # PREFIX
             if [ $g = pmtu ]; then flush_pmtu; fi
         done
         same_port $f "$1IPv$f, "
+        turns $f "$1IPv$f, "
     done
 }
 
