@@ -64,7 +64,7 @@ static __always_inline struct pw_frame *pw_frame_start(const struct pw_ep *ep, _
         __s64 sum_ = (sum);                                                                        \
         for (__u32 i_ = 0; i_ < (n); i_ += PW_CSUM_STEP)                                           \
             sum_ = bpf_csum_diff(NULL, 0, (void *)(from) + i_,                                     \
-                                 (n)-i_ < PW_CSUM_STEP ? (n)-i_ : PW_CSUM_STEP, (__u32)sum_);      \
+                                 (n) - i_ < PW_CSUM_STEP ? (n) - i_ : PW_CSUM_STEP, (__u32)sum_);  \
         sum_;                                                                                      \
     })
 

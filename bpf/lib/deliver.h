@@ -114,7 +114,7 @@ static __always_inline int pw_send(struct __sk_buff *skb, enum pw_hook hook, str
 
 /* What pw_slow and pw_leave need to know of the program that calls them, in one argument. */
 #define PW_CALL(hook, quiet) ((hook) | (quiet) << 8)
-#define PW_CALL_HOOK(call) ((call)&0xff)
+#define PW_CALL_HOOK(call) ((call) & 0xff)
 #define PW_CALL_QUIET(call) ((call) >> 8)
 
 /* Not redirected: count (a quiet program: only drops), set or clear our mark. */

@@ -251,7 +251,7 @@ static __always_inline __u8 pw_dhcp6_judge(const struct pw_dhcp6_ask *a, __u8 ty
 }
 
 /* Append to the answer at `*at` (an offset in the frame's data); `n` is at most 256. */
-#define PW_DHCP6_AT(f, at) ((f)->data + ((at)&0x1ff))
+#define PW_DHCP6_AT(f, at) ((f)->data + ((at) & 0x1ff))
 
 /* As pw_dhcp4_from_pod: plain IPv6, from a link-local address or one of the endpoint's. */
 __noinline int pw_dhcp6_from_pod(struct __sk_buff *skb)

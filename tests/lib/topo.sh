@@ -23,6 +23,7 @@
 #                       the guest, beyond its tap (tests/netns/p_guest.c)
 #   pod_del NAME
 #   flows PREFIX [pwt options] <SPECS    run flows (tests/lib/traffic.h), one check each
+#   mac NS IF                the address of a device
 #   reason_count POD REASON   how many of the pod's packets were dropped or left to the stack for it
 #   ctl ARG...          podwirectl;  redirect on|off: nothing on the reference device
 export CNI_PATH=${CNI_PATH:-$BUILD:/usr/lib/cni:/opt/cni/bin} CNI_RUNTIME=${CNI_RUNTIME:-}
@@ -41,6 +42,8 @@ in_ns() { # NS COMMAND...: without ip-netns' new mounts, which are slow
     shift
     if [ "$ns" = node ]; then "$@"; else nsenter --net="/run/netns/$ns" -- "$@"; fi
 }
+
+mac() { in_ns "$1" ip link show dev "$2" | sed -n 's/.*link\/[a-z]* \([0-9a-f:]*\).*/\1/p'; }
 
 ns_add() { # NS
     ip netns add "$1"

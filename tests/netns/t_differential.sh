@@ -10,8 +10,7 @@
 # shellcheck disable=SC2086 # addresses, names and numbers: nothing to split
 . "$(dirname "$0")/../lib/tap.sh"
 . "$TOP/tests/lib/topo.sh"
-
-mac() { in_ns "$1" ip link show dev "$2" | sed -n 's/.*link\/[a-z]* \([0-9a-f:]*\).*/\1/p'; }
+. "$TOP/tests/netns/differ.sh"
 
 from_pod() { # NAME DST4 DST6 [more]
     echo "pod-$1/4 from=pod1:eth0 smac=$pod_mac dmac=$host_mac src=${IP4[pod1]} dst=$2 ${*:4}"
@@ -33,22 +32,6 @@ in_ns rt sh -c "ip route add 10.4.0.2 via $N2_4; ip -6 route add fd00:4::2 via $
 # Nobody's address: a black hole, since the kernel limits the errors of unreachable IPv4 routes.
 ip route add blackhole 10.1.0.77
 ip -6 route add unreachable fd00:1::77
-
-differ() {
-    local line total=0
-    if ! "$BUILD/tests/netns/differ" quiet="${PW_QUIET:-25}" "$@" >"$TMP/differ" 2>"$TMP/differ.err"; then
-        diag "$(cat "$TMP/differ.err")"
-    fi
-    while read -r line; do
-        case $line in
-        "ok "*) tap_result 0 "$DEVICE: ${line#ok }" total=$((total + 1)) ;;
-        "FAIL "*) tap_result 1 "$DEVICE: ${line#FAIL }" total=$((total + 1)) ;;
-        *) echo "$line" ;;
-        esac
-    done <"$TMP/differ"
-    [ -s "$TMP/differ" ] || tap_result 1 "$DEVICE: packets were compared"
-    compared=$((compared + $(sed -nE 's/^# ([0-9]+) packets, .*/\1/p' "$TMP/differ")))
-}
 
 guest_devices
 for DEVICE in $(test_devices all) "${GUESTS[@]}"; do

@@ -11,7 +11,6 @@
 . "$(dirname "$0")/../lib/tap.sh"
 . "$TOP/tests/lib/topo.sh"
 
-mac() { in_ns "$1" ip link show dev "$2" | sed -n 's/.*link\/[a-z]* \([0-9a-f:]*\).*/\1/p'; }
 craft() { # KIND [key=value]...
     "$BUILD/tests/netns/craft" from=$from smac=$pm dmac=$hm watch=pod2:eth0 watch=rt:p0 "$@" >"$TMP/craft" 2>&1
 }

@@ -8,23 +8,8 @@
 . "$(dirname "$0")/../lib/tap.sh"
 . "$TOP/tests/lib/topo.sh"
 . "$TOP/tests/netns/cluster.sh"
+. "$TOP/tests/netns/differ.sh"
 need ip nft jq nsenter
-
-mac() { in_ns "$1" ip link show dev "$2" | sed -n 's/.*link\/[a-z]* \([0-9a-f:]*\).*/\1/p'; }
-differ() {
-    local line
-    "$BUILD/tests/netns/differ" quiet="${PW_QUIET:-25}" "$@" >"$TMP/differ" 2>"$TMP/differ.err" ||
-        diag "$(cat "$TMP/differ.err")"
-    while read -r line; do
-        case $line in
-        "ok "*) tap_result 0 "$DEVICE: ${line#ok }" ;;
-        "FAIL "*) tap_result 1 "$DEVICE: ${line#FAIL }" ;;
-        *) echo "$line" ;;
-        esac
-    done <"$TMP/differ"
-    [ -s "$TMP/differ" ] || tap_result 1 "$DEVICE: packets were compared"
-    compared=$(sed -nE 's/^# ([0-9]+) packets, .*/\1/p' "$TMP/differ" | awk '{ n += $1 } END { print n + 0 }')
-}
 
 cluster_up
 on="$BUILD/podwirectl redirect on >/dev/null" off="$BUILD/podwirectl redirect off >/dev/null"
@@ -44,6 +29,7 @@ for DEVICE in $(test_devices); do
         echo "tunnel/4 from=pa:eth0 smac=$(mac pa eth0) dmac=$(mac node "${CHOST[pa]}") src=${CPOD4[pa]} dst=${CPOD4[pb]} at=pb:eth0"
         echo "tunnel/6 from=pa:eth0 smac=$(mac pa eth0) dmac=$(mac node "${CHOST[pa]}") src=${CPOD6[pa]} dst=${CPOD6[pb]} at=pb:eth0"
     } >"$TMP/flow-list"
+    compared=0
     differ watch=pa:eth0 watch=pb:eth0 pass="$on; $b $on" pass="$off; $b $off" pass="$on; $b $off" pass="$off; $b $on" \
         pass="between:$on; $b $on" between="$off" between="$b $off" between="$on" between="$b $on" <"$TMP/flow-list"
     ok "$DEVICE: $compared packets compared, at least 100" test "$compared" -ge 100

@@ -10,7 +10,6 @@
 . "$TOP/tests/netns/nat.sh"
 
 next=$BUILD/tests/netns/other/podwirectl old=$BUILD/podwirectl
-mac() { in_ns "$1" ip link show dev "$2" | sed -n 's/.*link\/[a-z]* \([0-9a-f:]*\).*/\1/p'; }
 
 spoof_until() { # FILE: a pod that sends from another's address, until the file is there
     local m
