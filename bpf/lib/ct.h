@@ -234,8 +234,10 @@ static __always_inline __u32 pw_ct_tick(void)
 /* UDP from this end is left to the stack, unmarked. */
 static __always_inline void pw_ct_leaves(__u32 end)
 {
-    if (pw_conf.flags & PW_CONF_ASK_CT)
-        pw_ct_left[end] = pw_ct_tick();
+    __u32 now = pw_ct_tick();
+    /* Once in a tick, so that processors do not take the line from each other for each packet. */
+    if ((pw_conf.flags & PW_CONF_ASK_CT) && pw_ct_left[end] != now)
+        pw_ct_left[end] = now;
 }
 
 static __always_inline bool pw_ct_left_lately(__u32 one, __u32 other)
