@@ -252,21 +252,28 @@ static __always_inline void pw_ct_seen(int reason, __u8 tcp_flags)
         __sync_fetch_and_add(&pw_ct_epoch, 1);
 }
 
-/* pw_ct_ask4 for TCP (with its flags) or UDP; `slice` as in pw_path_slice. */
+/*
+ * In which the protocols differ, for a flow between the two ends: makes `i` and `stamp` the entry
+ * and stamp of this protocol's; whether to ask, whatever is remembered. `flags` are TCP's.
+ */
+static __always_inline bool pw_ct_must_ask(__u8 proto, __u8 flags, __u32 one, __u32 other, __u32 *i,
+                                           __u32 *stamp)
+{
+    if (proto == IPPROTO_TCP) {
+        *stamp += pw_ct_epoch;
+        return flags & PW_TCP_SYN;
+    }
+    *i += 1 << PW_FLOWS_SHIFT;
+    return pw_ct_left_lately(one, other);
+}
+
+/* pw_ct_ask4 for TCP or UDP (which has `flags` of 0); `slice` as in pw_path_slice. */
 static __always_inline int pw_ct_flow4(struct __sk_buff *skb, __u64 addrs, __be32 ports, __u8 proto,
                                        __u8 flags, __u32 slice)
 {
     __u32 stamp = slice, i = pw_flow_index(addrs, ports);
-    bool ask;
-
-    if (proto == IPPROTO_TCP) {
-        stamp += pw_ct_epoch;
-        ask = flags & PW_TCP_SYN;
-    } else {
-        i += 1 << PW_FLOWS_SHIFT;
-        ask =
-            pw_ct_left_lately(pw_ct_end((__u32)addrs, ports), pw_ct_end(addrs >> 32, ports >> 16));
-    }
+    bool ask = pw_ct_must_ask(proto, flags, pw_ct_end((__u32)addrs, ports),
+                              pw_ct_end(addrs >> 32, ports >> 16), &i, &stamp);
     struct pw_flow4 *f = bpf_map_lookup_elem(&pw_flows4, &i);
     if (f && f->addrs == addrs && f->ports == ports && f->stamp == stamp && !ask)
         return 0;
@@ -276,8 +283,7 @@ static __always_inline int pw_ct_flow4(struct __sk_buff *skb, __u64 addrs, __be3
         f->ports = ports;
         f->stamp = stamp;
     }
-    if (proto == IPPROTO_TCP)
-        pw_ct_seen(reason, flags);
+    pw_ct_seen(reason, flags);
     return reason;
 }
 
@@ -286,16 +292,8 @@ static __always_inline int pw_ct_flow6(struct __sk_buff *skb, const struct in6_a
 {
     const __u64 *a = (const void *)addrs;
     __u32 stamp = slice, i = pw_flow_index((a[0] ^ a[1]) + 3 * (a[2] ^ a[3]), ports);
-    bool ask;
-
-    if (proto == IPPROTO_TCP) {
-        stamp += pw_ct_epoch;
-        ask = flags & PW_TCP_SYN;
-    } else {
-        i += 1 << PW_FLOWS_SHIFT;
-        ask = pw_ct_left_lately(pw_ct_end(pw_addr6_word(&addrs[0]), ports),
-                                pw_ct_end(pw_addr6_word(&addrs[1]), ports >> 16));
-    }
+    bool ask = pw_ct_must_ask(proto, flags, pw_ct_end(pw_addr6_word(&addrs[0]), ports),
+                              pw_ct_end(pw_addr6_word(&addrs[1]), ports >> 16), &i, &stamp);
     struct pw_flow6 *f = bpf_map_lookup_elem(&pw_flows6, &i);
     if (f && f->addrs[1] == a[1] && f->addrs[3] == a[3] && f->addrs[0] == a[0] &&
         f->addrs[2] == a[2] && f->ports == ports && f->stamp == stamp && !ask)
@@ -309,8 +307,7 @@ static __always_inline int pw_ct_flow6(struct __sk_buff *skb, const struct in6_a
         f->ports = ports;
         f->stamp = stamp;
     }
-    if (proto == IPPROTO_TCP)
-        pw_ct_seen(reason, flags);
+    pw_ct_seen(reason, flags);
     return reason;
 }
 

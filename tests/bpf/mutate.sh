@@ -74,8 +74,8 @@ ct-chains|ct.h|s/== PW_PRI_NAT/== PW_PRI_NAT + 7/|conntrack
 ct-families|ct.h|s/v6 ? net->nf.hooks_ipv6/false ? net->nf.hooks_ipv6/|conntrack
 ct-size|ct.h|s/&opts, sizeof(opts))/\&opts, 8)/|conntrack
 ct-epoch|ct.h|s/__sync_fetch_and_add(&pw_ct_epoch, 1);/;/|conntrack
-ct-syn|ct.h|s/ask = flags \& PW_TCP_SYN;/ask = false;/|conntrack
-ct-left|ct.h|s/pw_ct_left\[end\] = now;/;/|conntrack
+ct-syn|ct.h|s/return flags \& PW_TCP_SYN;/return false;/|conntrack
+ct-left|ct.h|s/pw_ct_left\[end\] = now;/pw_ct_left[end] = 0;/|conntrack
 ct-left-plain|fast.h|s/pw_ct_leaves(pw_ct_end(ip->saddr/(void)(pw_ct_end(ip->saddr/|conntrack
 ct-left-plain6|fast.h|s/pw_ct_leaves(pw_ct_end(pw_addr6/(void)(pw_ct_end(pw_addr6/|conntrack
 ct-left-odd|decide.h|s/pw_ct_leaves(pw_ct_end(addr, m.ports));/;/|conntrack

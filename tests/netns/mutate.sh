@@ -19,7 +19,7 @@ ct-question-hostport|bpf/lib/*.h|s/pw_conf\.flags & PW_CONF_ASK_CT/0/g|t_hostpor
 ct-question-nft|bpf/lib/*.h|s/pw_conf\.flags & PW_CONF_ASK_CT/0/g|t_kube_nft|Service, pod here
 ct-question-nodes|bpf/lib/*.h|s/pw_conf\.flags & PW_CONF_ASK_CT/0/g|t_nodes|Service, pod of a node on the segment
 ct-reverse|bpf/lib/ct.h|s/    t\.ipv4\.saddr = daddr;.*?return 0;/    return 0;/s; s/    bpf_skb_load_bytes\(skb, off \+ offsetof\(struct ipv6hdr, daddr\), t\.ipv6\.saddr.*?return 0;/    return 0;/s|t_nat|same client port straight to the backend
-ct-left|bpf/lib/ct.h|s/pw_ct_left\[end\] = now;/;/|t_nat|to a pod here, directly and by a Service in turns
+ct-left|bpf/lib/ct.h|s/pw_ct_left\[end\] = now;/pw_ct_left[end] = 0;/|t_nat|to a pod here, directly and by a Service in turns
 ct-left-wire|bpf/lib/fast.h|s/(!pw_ep_by_ip[46].*?)pw_ct_leaves\(/$1(void)(/sg|t_nat|from another node, directly and by a Service in turns
 notrack|run:|nft flush chain inet podwire raw|t_switch|nothing was dropped as INVALID
 icmp-inner|bpf/lib/decide.h|s/return v6 \? pw_icmp_error6.*?;/return p->reason;/s|t_nat|behind a small MTU

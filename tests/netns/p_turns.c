@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * turns: a UDP socket asks a server by its own address and by a Service's in turns, without a
- * pause: what a datapath remembers of the one flow must not be applied to the other. usage: turns
- * FROM TO ADDR PORT SERVICE-ADDR SERVICE-PORT N N sockets in namespace FROM, one after the other;
- * the server is in TO. Each answer must come from where its question went. Prints a line for each
- * of the first failures; exit code 1 with any.
+ * pause: what a datapath remembers of the one flow must not be applied to the other.
+ *
+ * usage: turns FROM TO ADDR PORT SERVICE-ADDR SERVICE-PORT N
+ *
+ * N sockets in namespace FROM, one after the other; the server is in TO. Each answer must come from
+ * where its question went. Prints a line for each of the first failures; exit code 1 with any.
  */
 #include <poll.h>
 #include <stdio.h>
